@@ -1,0 +1,1 @@
+"""Manuscripts of every accepted format, read into one `Book`."""
