@@ -1,1 +1,1 @@
-"""Raw audio and text in, weights out: data, teacher, objectives and the one training loop."""
+"""Raw audio and text in, weights out: one loop, and an objective for each of the four models."""
