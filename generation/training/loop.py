@@ -1,9 +1,9 @@
 """The one training loop of all four models.
 
 An `Objective` says what the model is, how a batch becomes losses and how the model is judged; the
-loop does the rest: AdamW, warm-up and cosine, clipping, a moving average of the weights, checkpoints
-that survive a kill, and a log one can plot. Randomness comes from (seed, step) alone, so that a run
-that was cut off and resumed takes the same steps as one that was not.
+loop does the rest: AdamW, warm-up and cosine, clipping, a moving average of the weights,
+checkpoints that survive a kill, and a log one can plot. Randomness comes from (seed, step) alone:
+a run that was cut off and resumed takes the same steps as one that was not.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class Budget:
     """How long to train: wall-clock minutes, or steps, or whichever is spent first.
 
     The schedule follows the part of the budget that is spent. A run started again with the same
-    budget goes on in its schedule; with another budget, or after the end, a new schedule starts from
-    the weights as they are.
+    budget goes on in its schedule; with another budget, or after the end, a new schedule starts
+    from the weights as they are.
     """
 
     minutes: float | None = None
@@ -290,7 +290,7 @@ class _Run:
             self.model.load_state_dict(held["model"])
         except RuntimeError as error:
             raise WeightsError(
-                f"the checkpoint in {self.folder} is of another model; choose another folder: {error}"
+                f"the checkpoint in {self.folder} is of another model; name another folder: {error}"
             ) from error
         self.optimiser.load_state_dict(held["optimiser"])
         for name, tensor in held["ema"].items():
