@@ -1,1 +1,1 @@
-"""Audio and text in, judgement out: measures, verdicts, calibration, reports; the review app is in `review`."""
+"""Audio and text in, judgement out; the review app is in `review`."""

