@@ -1,1 +1,1 @@
-"""What must survive a crash: SQLAlchemy models, migrations, the work queue, the object store, releases."""
+"""What must survive a crash: models, migrations, the work queue, the object store, releases."""

@@ -1,0 +1,1 @@
+"""Alembic's migrations, run from code by `storage.database.migrate`."""
