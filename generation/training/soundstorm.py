@@ -1,0 +1,197 @@
+"""Training SoundStorm: masked codes of whole windows behind a prompt from another clip of the speaker.
+
+Masking as in SoundStorm (arXiv 2305.09636, section 3.3): a level drawn for each example, a cosine share
+of it masked, all finer levels masked, loss on the masked of that level alone.
+"""
+
+import argparse
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS, TOKEN_RATE_HZ, WINDOW_TOKENS
+from generation.soundstorm.model import SoundStorm, soundstorm_config
+from generation.training.dataset import CropSampler, Example, frame_text, load_examples
+from generation.training.loop import Budget, Recipe, Step, train
+
+FIRST_LEVEL_SHARE = 0.5
+"""Share of examples trained on level 0, the one the words depend on."""
+FULL_MASK_SHARE = 0.7
+"""Share of the finer levels' examples that are masked whole: decoding gives them a single pass."""
+DROP_TEXT, DROP_SEMANTIC = 0.1, 0.1
+
+
+class SoundStormObjective:
+    """Masked-code cross-entropy on crops as long as a window, prompt included."""
+
+    def __init__(
+        self,
+        model: SoundStorm,
+        training: Sequence[Example],
+        validation: Sequence[Example],
+        batch: int,
+        device: str = "cpu",
+    ) -> None:
+        self.model = model.to(device)
+        self.device = device
+        self.size = batch
+        self.sampler = CropSampler(training, WINDOW_TOKENS - PROMPT_TOKENS)
+        self.judge = CropSampler(validation, WINDOW_TOKENS - PROMPT_TOKENS)
+        self.prompts = _by_speaker(training)
+        self.judge_prompts = _by_speaker(validation)
+        self.batch_s = batch * self.sampler.length / TOKEN_RATE_HZ
+
+    def batch(self, step: Step) -> dict[str, Tensor]:
+        """Losses of one random batch."""
+        rng = step.rng
+        return self._losses(self.sampler, self.prompts, self.size, rng, None, drop=True)
+
+    def evaluate(self) -> dict[str, float]:
+        """Cross-entropy of every level at fixed maskings of fixed crops, in nats a frame."""
+        figures: dict[str, float] = {}
+        for level in range(self.model.config.levels):
+            rng = np.random.default_rng([7, level])
+            losses = [
+                self._losses(self.judge, self.judge_prompts, 4, rng, level, drop=False)["loss"]
+                for _ in range(4 if level == 0 else 2)
+            ]
+            figures[f"level_{level}"] = float(torch.stack(losses).mean())
+        return figures
+
+    def _losses(
+        self,
+        sampler: CropSampler,
+        prompts: dict[str, list[Example]],
+        size: int,
+        rng: np.random.Generator,
+        level: int | None,
+        drop: bool,
+    ) -> dict[str, Tensor]:
+        model = self.model
+        drawn = [sampler.draw(rng) for _ in range(size)]
+        crops = [c for _, c in drawn]
+        fronts = [_prompt(prompts[e.speaker], rng) for e, _ in drawn]
+        text = frame_text(crops, PROMPT_TOKENS * FRAMES_PER_TOKEN)
+        semantic = torch.from_numpy(
+            np.stack([np.concatenate([f[0], c.tokens]) for f, c in zip(fronts, crops, strict=True)])
+        )
+        codes = torch.from_numpy(
+            np.stack([np.concatenate([f[1], c.codes]) for f, c in zip(fronts, crops, strict=True)])
+        )[..., : model.config.levels]
+        if drop:
+            without = torch.from_numpy(rng.random(size) < DROP_TEXT)
+            text = replace(text, spoken=text.spoken & ~without[:, None])
+            silent = torch.from_numpy(rng.random(size) < DROP_SEMANTIC) & ~without
+            semantic = semantic.masked_fill(silent[:, None], model.config.semantic_codes)
+        levels = [_draw_level(model.config.levels, rng) if level is None else level] * size
+        if level is None:
+            levels = [_draw_level(model.config.levels, rng) for _ in range(size)]
+        masked = torch.from_numpy(
+            np.stack([_draw_mask(codes.shape[1], chosen, rng) for chosen in levels])
+        )
+        given = codes.clone()
+        for row, chosen in enumerate(levels):
+            given[row, :, chosen].masked_fill_(masked[row], model.mask)
+            given[row, PROMPT_TOKENS * FRAMES_PER_TOKEN :, chosen + 1 :] = model.mask
+        moved = [t.to(self.device) for t in (semantic, given, codes, masked)]
+        semantic, given, codes, masked = moved
+        text = type(text)(*(getattr(text, n).to(self.device) for n in text.__dataclass_fields__))
+        context = model.context(text, semantic, PROMPT_TOKENS * FRAMES_PER_TOKEN)
+        features = model(context, given)
+        return _level_losses(model, features, codes, masked, levels)
+
+    def state(self) -> dict[str, Any]:
+        """Nothing besides the model needs keeping."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to take back."""
+
+
+def _level_losses(
+    model: SoundStorm, features: Tensor, codes: Tensor, masked: Tensor, levels: list[int]
+) -> dict[str, Tensor]:
+    total, count = features.new_zeros(()), 0
+    out: dict[str, Tensor] = {}
+    for level in sorted(set(levels)):
+        rows = torch.tensor([i for i, chosen in enumerate(levels) if chosen == level])
+        where = masked[rows]
+        logits = model.heads[level](features[rows][where])
+        loss = F.cross_entropy(logits, codes[rows, :, level][where], reduction="sum")
+        total, count = total + loss, count + int(where.sum())
+        if level == 0:
+            out["level_0"] = (loss / where.sum()).detach()
+    out["loss"] = total / count
+    return out
+
+
+def _draw_level(levels: int, rng: np.random.Generator) -> int:
+    if levels == 1 or rng.random() < FIRST_LEVEL_SHARE:
+        return 0
+    return int(rng.integers(1, levels))
+
+
+def _draw_mask(frames: int, level: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Mask a cosine share of the frames behind the prompt, at least one."""
+    prompt = PROMPT_TOKENS * FRAMES_PER_TOKEN
+    share = math.cos(math.pi / 2 * rng.random())
+    if level > 0 and rng.random() < FULL_MASK_SHARE:
+        share = 1.0
+    masked = rng.random(frames) < max(share, 0.02)
+    masked[:prompt] = False
+    masked[prompt + int(rng.integers(frames - prompt))] = True
+    return masked
+
+
+def _by_speaker(examples: Sequence[Example]) -> dict[str, list[Example]]:
+    grouped: dict[str, list[Example]] = defaultdict(list)
+    for example in examples:
+        if len(example) > PROMPT_TOKENS:
+            grouped[example.speaker].append(example)
+    return grouped
+
+
+def _prompt(
+    clips: Sequence[Example], rng: np.random.Generator
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Draw (tokens, codes) of a prompt from any clip of the speaker."""
+    clip = clips[int(rng.integers(len(clips)))]
+    start = int(rng.integers(len(clip) - PROMPT_TOKENS))
+    stop = start + PROMPT_TOKENS
+    codes = clip.codes[start * FRAMES_PER_TOKEN : stop * FRAMES_PER_TOKEN]
+    return clip.tokens[start:stop], codes
+
+
+def main() -> None:
+    """Train from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", type=Path, required=True, help="examples to train on")
+    parser.add_argument("--valid", type=Path, required=True, help="examples to judge by")
+    parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
+    parser.add_argument("--preset", default="small")
+    parser.add_argument("--codes", type=int, required=True, help="semantic codes of the tokenizer")
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    training, validation = load_examples(args.train), load_examples(args.valid)
+    config = soundstorm_config(args.preset, args.codes, training[0].codes.shape[1])
+    objective = SoundStormObjective(
+        SoundStorm(config), training, validation, args.batch, args.device
+    )
+    recipe = Recipe(learning_rate=1e-3, evaluate_s=240, betas=(0.9, 0.98))
+    print(train(objective, recipe, Budget(minutes=args.minutes), args.out))
+
+
+if __name__ == "__main__":
+    main()
