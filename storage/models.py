@@ -16,6 +16,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -66,7 +67,7 @@ class Base(DeclarativeBase):
         datetime: DateTime(timezone=True),
         str: Text(),
         int: BigInteger(),
-        float: Numeric(asdecimal=False),
+        float: Double(),
         Decimal: Numeric(),
         list[str]: ARRAY(Text()),
         Json: JSONB(),
@@ -314,9 +315,12 @@ class Chapter(Leased, Base):
     """Number of the next window to read, counted from 0; equals `windows` when all are read."""
     snapshot_key: Mapped[str | None]
     """Entry snapshot of the window at the cursor; none at the chapter's start."""
+    snapshot_digest: Mapped[str | None]
     state: Mapped[str] = mapped_column(server_default=ChapterState.PLANNED)
     audio_key: Mapped[str | None]
+    audio_digest: Mapped[str | None]
     times_key: Mapped[str | None]
+    times_digest: Mapped[str | None]
     duration_s: Mapped[float | None]
     measures: Mapped[Json] = mapped_column(server_default=EMPTY)
     content_digest: Mapped[str | None]
@@ -345,7 +349,6 @@ class Window(Leased, Base):
             "lease_until",
             postgresql_where=text("state IN ('rendering', 'judging', 'rereading')"),
         ),
-        {"postgresql_with": {"fillfactor": "80"}},
     )
 
     id: Mapped[int] = mapped_column(Identity(always=True), primary_key=True)
@@ -360,6 +363,7 @@ class Window(Leased, Base):
     chosen_take: Mapped[int | None] = mapped_column(SmallInteger)
     entry_snapshot_key: Mapped[str | None]
     """Snapshot it was first read from, for repairs; none for a chapter's first window."""
+    entry_snapshot_digest: Mapped[str | None]
     directions: Mapped[Json] = mapped_column(server_default=EMPTY)
     """What a person asked to be said otherwise, by word."""
     state: Mapped[str] = mapped_column(server_default=WindowState.PLANNED)

@@ -142,7 +142,7 @@ class Cluster:
 
     @contextmanager
     def hold(self) -> Iterator["Cluster"]:
-        """Have the server running inside the `with`; the last to leave stops it if none keeps it."""
+        """Have the server running inside the `with`; the last to leave stops it, unless kept."""
         self._make_folder()
         with (self.folder / "holders").open("a") as claim:
             with self._locked():
