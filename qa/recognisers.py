@@ -14,8 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, resampled
+from qa.audio import ANALYSIS_RATE_HZ, Audio, Samples, quiet_cuts, resampled
 from qa.errors import MissingModelError
 
 LOOP_COMPRESSION = 2.4
@@ -24,7 +25,8 @@ LOOP_COMPRESSION = 2.4
 _WHISPER_CUT_S = (18.0, 28.0)  # every cut is padded to 30 s: long cuts cost least
 _RETRY_CUT_S = (5.0, 10.0)
 _SPHINX_CUT_S = (6.0, 15.0)
-_SPHINX_FRAME_S = 0.01
+SPHINX_FRAME_S = 0.01
+"""Length of a frame of pocketsphinx."""
 _WHISPER_BATCH = 8
 
 
@@ -145,15 +147,66 @@ def _retry(
     return words, loops
 
 
+def evidence(audio: Audio, texts: Sequence[str], threads: int = 1) -> list[float]:
+    """Weigh texts as readings of the same audio: ln P(text | audio) - ln P(text | silence), in nats.
+
+    The text is forced on Whisper's decoder token by token. Taking off what the decoder expects to hear
+    in silence leaves what the sound itself says (pointwise mutual information): a rare name that was
+    misspelt weighs as much as its misspelling, while a word that was not said weighs far less.
+
+    Parameters
+    ----------
+    audio : at most 30 s
+    texts : candidates, each as printed
+    """
+    speech = resampled(audio, ANALYSIS_RATE_HZ).samples
+    frames = len(speech) // 160
+    heard = _forced(_encoded(speech, threads), texts, frames, threads)
+    expected = _forced(_encoded_silence(threads), texts, frames, threads)
+    return [h - e for h, e in zip(heard, expected, strict=True)]
+
+
+def _encoded(speech: Samples, threads: int) -> NDArray[np.float32]:
+    from faster_whisper.audio import pad_or_trim
+
+    model = _whisper(threads).model
+    features = pad_or_trim(model.feature_extractor(speech)[..., :-1])
+    return np.asarray(model.encode(features), dtype=np.float32)
+
+
+@lru_cache(maxsize=2)
+def _encoded_silence(threads: int) -> NDArray[np.float32]:
+    return _encoded(np.zeros(ANALYSIS_RATE_HZ, dtype=np.float32), threads)
+
+
+def _forced(
+    encoded: NDArray[np.float32], texts: Sequence[str], frames: int, threads: int
+) -> list[float]:
+    """Sum of the log probabilities of each text's tokens, its end included, in nats."""
+    import ctranslate2
+
+    model = _whisper(threads).model
+    tokenizer = model.hf_tokenizer
+    end = tokenizer.token_to_id("<|endoftext|>")
+    start = [tokenizer.token_to_id("<|startoftranscript|>")]
+    tokens = [
+        [*tokenizer.encode(" " + t.strip(), add_special_tokens=False).ids, end] for t in texts
+    ]
+    batch = ctranslate2.StorageView.from_array(np.repeat(encoded, len(texts), axis=0))
+    results = model.model.align(batch, start, tokens, [frames] * len(texts))
+    return [float(np.log(np.maximum(r.text_token_probs, 1e-10)).sum()) for r in results]
+
+
 @lru_cache(maxsize=1)
-def _sphinx() -> Any:
+def load_sphinx() -> Any:
     """Load pocketsphinx with the US English model of its wheel, once a process."""
     from pocketsphinx import Decoder
 
     return Decoder(samprate=ANALYSIS_RATE_HZ, loglevel="FATAL")
 
 
-def _pcm(audio: Audio) -> bytes:
+def pcm(audio: Audio) -> bytes:
+    """Give 16-bit little-endian samples, as pocketsphinx takes them."""
     return (np.clip(audio.samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
 
 
@@ -165,11 +218,9 @@ def _sphinx_words(decoder: Any, offset_s: float) -> list[HeardWord]:
         heard.append(
             HeardWord(
                 re.sub(r"\(\d+\)$", "", segment.word),
-                offset_s + segment.start_frame * _SPHINX_FRAME_S,
-                offset_s + (segment.end_frame + 1) * _SPHINX_FRAME_S,
-                float(np.exp(min(0.0, decoder.get_logmath().log_to_ln(segment.prob))))
-                if hasattr(decoder, "get_logmath")
-                else 1.0,
+                offset_s + segment.start_frame * SPHINX_FRAME_S,
+                offset_s + (segment.end_frame + 1) * SPHINX_FRAME_S,
+                float(decoder.get_logmath().exp(segment.prob)),
             )
         )
     return heard
@@ -181,11 +232,11 @@ def transcribe_by_sphinx(audio: Audio) -> Transcript:
     Use it to prove what Whisper chose, as a difference between two readings of the same text.
     """
     speech = resampled(audio, ANALYSIS_RATE_HZ)
-    decoder = _sphinx()
+    decoder = load_sphinx()
     words: list[HeardWord] = []
     for start, end in quiet_cuts(speech, *_SPHINX_CUT_S):
         decoder.start_utt()
-        decoder.process_raw(_pcm(Audio(speech.samples[start:end], speech.rate_hz)), full_utt=True)
+        decoder.process_raw(pcm(Audio(speech.samples[start:end], speech.rate_hz)), full_utt=True)
         decoder.end_utt()
         words += _sphinx_words(decoder, start / speech.rate_hz)
     return Transcript(tuple(words))

@@ -173,7 +173,7 @@ def _folded(word: str) -> tuple[str, ...]:
     return tuple((stem + ("s" if possessive else "")).split())
 
 
-def _pieces(token: str) -> list[str]:
+def pieces(token: str) -> list[str]:
     """Lower-case parts of a printed word: quotes and dashes gone, apostrophes inside kept."""
     decomposed = unicodedata.normalize("NFKD", token.replace("’", "'").replace("‘", "'"))
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
@@ -200,7 +200,7 @@ def plain_words(tokens: Sequence[str], other: Collection[str] = ()) -> list[Plai
     context = f" {' '.join(other)} " if other else ""
     words: list[PlainWord] = []
     for source, token in enumerate(tokens):
-        for piece in _pieces(token):
+        for piece in pieces(token):
             readings = number_readings(piece)
             if readings:
                 said = next((r for r in readings if _contains(context, r)), readings[0])

@@ -1,0 +1,1 @@
+"""How well the measures find known damage in real speech, and how often they cry wolf."""

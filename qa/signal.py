@@ -1,0 +1,328 @@
+"""Clean signal? Levels, pauses, clicks, clipping, DC, hum, bandwidth, and joints against window centres.
+
+Every measure works on the samples at their own rate, half a minute at a time; what counts as a failure is
+for `qa.verdicts` to say.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+from scipy.signal import welch
+from scipy.stats import mannwhitneyu
+
+from qa.audio import Audio, Samples, frame_rms
+
+Floats = NDArray[np.float64]
+
+FRAME_S = 0.02
+SILENCE_DBFS = -100.0
+"""Level given to digital silence, so that it can be averaged and plotted."""
+
+_CHUNK_S = 30.0
+_PAUSE_BELOW_SPEECH_DB = 32.0
+_SHORTEST_PAUSE_S = 0.15
+_BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
+_HUM_MAINS_HZ = (50.0, 60.0)
+_HUM_HARMONICS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A stretch without speech."""
+
+    start_s: float
+    end_s: float
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+@dataclass(frozen=True, slots=True)
+class Click:
+    """An impulse: `above_db` over the loudest sample within 40 ms, `sharpness` over its curvature."""
+
+    at_s: float
+    above_db: float
+    sharpness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hum:
+    """The strongest mains line: its level, and how far it stands out from the noise beside it."""
+
+    mains_hz: float
+    level_dbfs: float
+    above_neighbours_db: float
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Levels of a stretch: speech (95th percentile of 20 ms frames), floor (5th), peak, DC."""
+
+    speech_dbfs: float
+    floor_dbfs: float
+    peak_dbfs: float
+    rms_dbfs: float
+    dc_dbfs: float
+
+    @property
+    def speech_above_floor_db(self) -> float:
+        """How far speech stands above the noise floor."""
+        return self.speech_dbfs - self.floor_dbfs
+
+
+def decibels(amplitude: NDArray[np.floating] | float) -> Floats:
+    """Amplitude (full scale 1.0) in dBFS, no lower than `SILENCE_DBFS`."""
+    lowest = 10 ** (SILENCE_DBFS / 20)
+    return np.asarray(20 * np.log10(np.maximum(np.asarray(amplitude, dtype=np.float64), lowest)))
+
+
+def frame_levels(audio: Audio) -> Floats:
+    """Level of each 20 ms in dBFS: (frame,) array."""
+    return decibels(frame_rms(audio.samples, max(1, round(FRAME_S * audio.rate_hz))))
+
+
+def levels(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> Levels:
+    """Measure the levels of a stretch of a recording (by default the whole)."""
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
+    frames = frame_levels(part)
+    if len(frames) == 0:
+        frames = np.array([SILENCE_DBFS])
+    floor, speech = np.percentile(frames, [5, 95])
+    mean_square = float(np.mean(np.square(part.samples, dtype=np.float64)))
+    return Levels(
+        speech_dbfs=float(speech),
+        floor_dbfs=float(floor),
+        peak_dbfs=float(decibels(float(np.abs(part.samples).max()))),
+        rms_dbfs=float(decibels(mean_square**0.5)),
+        dc_dbfs=float(decibels(abs(float(part.samples.mean(dtype=np.float64))))),
+    )
+
+
+def stretch(audio: Audio, start_s: float, end_s: float) -> Audio:
+    """Cut a stretch out of a recording (a view, at least one sample long)."""
+    first = min(max(0, round(start_s * audio.rate_hz)), len(audio.samples) - 1)
+    last = max(first + 1, round(end_s * audio.rate_hz))
+    return Audio(audio.samples[first:last], audio.rate_hz)
+
+
+def pauses(audio: Audio) -> list[Pause]:
+    """Find stretches of at least 0.15 s that hold no speech.
+
+    A frame is silent when it lies 32 dB below the speech level of its surroundings (a minute), or within
+    the lower quarter between the noise floor and speech where the room is noisy.
+    """
+    frames = frame_levels(audio)
+    silent = frames < _silence_thresholds(frames)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
+    starts, ends = edges[::2], edges[1::2]
+    found: list[Pause] = []
+    for start, end in zip(starts * FRAME_S, ends * FRAME_S, strict=True):
+        if found and start - found[-1].end_s <= _BRIDGE_S + 1e-9:
+            found[-1] = Pause(found[-1].start_s, float(end))
+        else:
+            found.append(Pause(float(start), float(end)))
+    return [p for p in found if p.duration_s >= _SHORTEST_PAUSE_S - 1e-9]
+
+
+def _silence_thresholds(frames: Floats) -> Floats:
+    """Level under which each frame is silent, from the minute around it."""
+    block = round(30.0 / FRAME_S)
+    result = np.empty(len(frames))
+    for first in range(0, len(frames), block):
+        around = frames[max(0, first - block // 2) : first + block + block // 2]
+        floor, speech = np.percentile(around, [5, 95])
+        floor = max(floor, speech - 60.0)
+        quiet = max(speech - _PAUSE_BELOW_SPEECH_DB, floor + 0.25 * (speech - floor))
+        result[first : first + block] = quiet
+    return result
+
+
+def _chunks(audio: Audio, margin_s: float) -> Iterator[tuple[float, Samples, int, int]]:
+    """Stretches with margins: (start of the samples in s, samples, first and last sample to keep)."""
+    size, margin = round(_CHUNK_S * audio.rate_hz), round(margin_s * audio.rate_hz)
+    for start in range(0, len(audio.samples), size):
+        begin = max(0, start - margin)
+        part = audio.samples[begin : start + size + margin]
+        yield (
+            begin / audio.rate_hz,
+            part,
+            start - begin,
+            min(start + size, len(audio.samples)) - begin,
+        )
+
+
+def clicks(audio: Audio, above_db: float = 9.0, sharpness: float = 12.0) -> list[Click]:
+    """Find impulses that stand out from the 40 ms on both sides of them.
+
+    Parameters
+    ----------
+    audio : the recording
+    above_db : least distance of the impulse's millisecond over the loudest other within 40 ms
+    sharpness : least ratio of its curvature to the greatest within 10 ms; mouth noises stay below it
+    """
+    found: list[Click] = []
+    bin_samples = max(1, round(audio.rate_hz / 1000))
+    for offset_s, part, first, last in _chunks(audio, 0.06):
+        peaks, curves = _bins(part, bin_samples)
+        isolation = peaks / np.maximum(_around(peaks, 3, 40), 1e-4)
+        sharp = curves / np.maximum(_around(curves, 2, 10), 1e-5)
+        sharp = maximum_filter1d(sharp, 3)
+        hits = np.flatnonzero((isolation >= 10 ** (above_db / 20)) & (sharp >= sharpness))
+        for k in hits[(hits * bin_samples >= first) & (hits * bin_samples < last)]:
+            at_s = offset_s + k * bin_samples / audio.rate_hz
+            if found and at_s - found[-1].at_s < 0.01:
+                continue
+            found.append(Click(float(at_s), float(20 * np.log10(isolation[k])), float(sharp[k])))
+    return found
+
+
+def _bins(samples: Samples, size: int) -> tuple[Floats, Floats]:
+    """Largest amplitude and largest curvature in each bin of `size` samples."""
+    n = len(samples) // size
+    amplitude = np.abs(samples[: n * size])
+    curvature = np.zeros_like(samples)
+    curvature[1:-1] = np.abs(samples[1:-1] - 0.5 * (samples[:-2] + samples[2:]))
+    peak = amplitude.reshape(n, size).max(axis=1, initial=0.0)
+    curve = curvature[: n * size].reshape(n, size).max(axis=1, initial=0.0)
+    return peak.astype(np.float64), curve.astype(np.float64)
+
+
+def _around(values: Floats, inner: int, outer: int) -> Floats:
+    """Largest value between `inner` and `outer` bins away, on either side."""
+    width = outer - inner + 1
+    pad = outer + width
+    padded = maximum_filter1d(np.pad(values, pad), width)
+    centre = np.arange(len(values)) + pad
+    shift = inner + width // 2
+    return np.asarray(np.maximum(padded[centre - shift], padded[centre + shift]))
+
+
+def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
+    """Flat tops a second: separate runs of at least three samples within 2 % of the stretch's ceiling.
+
+    Natural speech reaches its own ceiling once or twice; clipped speech at every pitch period.
+    """
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
+    tops = 0
+    for sign in (1.0, -1.0):
+        wave = part.samples * np.float32(sign)
+        ceiling = float(wave.max())
+        if ceiling < 10 ** (-40 / 20):
+            continue
+        high = np.concatenate([[False], wave >= 0.98 * ceiling, [False]])
+        edges = np.flatnonzero(np.diff(high.astype(np.int8)))
+        tops += int(np.sum(edges[1::2] - edges[::2] >= 3))
+    return tops / part.duration_s
+
+
+def hum(audio: Audio) -> Hum:
+    """Find the mains hum of a recording: a steady line at 50 or 60 Hz and its overtones.
+
+    Spectra of a second each are taken; at each frequency the 20th percentile over time is what is always
+    there, which speech is not.
+    """
+    rate = audio.rate_hz
+    spectra = [
+        welch(part[first:last], fs=rate, nperseg=min(rate, last - first))[1]
+        for _, part, first, last in _seconds(audio)
+    ]
+    if not spectra:
+        return Hum(0.0, SILENCE_DBFS, 0.0)
+    steady = np.percentile(np.stack(spectra), 20, axis=0)
+    lines = [_line(steady, mains) for mains in _HUM_MAINS_HZ]
+    return max(lines, key=lambda line: line.above_neighbours_db)
+
+
+def _seconds(audio: Audio) -> Iterator[tuple[float, Samples, int, int]]:
+    for start in range(0, len(audio.samples) - audio.rate_hz + 1, audio.rate_hz):
+        part = audio.samples[start : start + audio.rate_hz]
+        yield start / audio.rate_hz, part, 0, len(part)
+
+
+def _line(steady: Floats, mains_hz: float) -> Hum:
+    power, prominence = 0.0, []
+    for harmonic in _HUM_HARMONICS:
+        k = round(mains_hz * harmonic)  # spectra of one second: 1 Hz a bin
+        if k + 12 >= len(steady):
+            break
+        line = steady[k - 1 : k + 2].sum()
+        beside = np.median(np.concatenate([steady[k - 12 : k - 3], steady[k + 4 : k + 13]])) * 3
+        power += line
+        prominence.append(10 * np.log10(max(line, 1e-20) / max(beside, 1e-20)))
+    return Hum(mains_hz, float(decibels(power**0.5)), float(max(prominence, default=0.0)))
+
+
+def bandwidth_hz(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
+    """Frequency below which 99 % of the energy of the differentiated signal lies."""
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
+    if len(part.samples) < 2048:
+        return 0.0
+    frequency, power = welch(np.diff(part.samples), fs=part.rate_hz, nperseg=1024)
+    share = np.cumsum(power) / max(float(power.sum()), 1e-30)
+    return float(frequency[np.searchsorted(share, 0.99)])
+
+
+@dataclass(frozen=True, slots=True)
+class JointComparison:
+    """Are the joints heard? Spectral and level steps at joints beside those at window centres.
+
+    Attributes
+    ----------
+    at_joints_db, at_centres_db : mean step of the log spectrum over 40 ms, in dB
+    p_value : chance of joints this rough if they were like centres (one-sided Mann-Whitney)
+    roughest_s : the joint with the largest step
+    """
+
+    at_joints_db: float
+    at_centres_db: float
+    p_value: float
+    roughest_s: float
+
+
+def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
+    """Compare each joint with the quietest place near the centre of the window before it.
+
+    Windows meet in pauses, so a joint is compared with pauses inside windows. None without two joints.
+    """
+    if len(joints_s) < 2:
+        return None
+    borders = [0.0, *joints_s, audio.duration_s]
+    centres = [_quietest(audio, (a + b) / 2) for a, b in pairwise(borders)]
+    at_joints = np.array([_step_db(audio, t) for t in joints_s])
+    at_centres = np.array([_step_db(audio, t) for t in centres])
+    p = mannwhitneyu(at_joints, at_centres, alternative="greater").pvalue
+    return JointComparison(
+        float(at_joints.mean()),
+        float(at_centres.mean()),
+        float(p),
+        float(joints_s[int(at_joints.argmax())]),
+    )
+
+
+def _quietest(audio: Audio, near_s: float, within_s: float = 2.5) -> float:
+    part = stretch(audio, max(0.0, near_s - within_s), near_s + within_s)
+    smooth = np.convolve(frame_levels(part), np.full(5, 0.2), mode="same")
+    return max(0.0, near_s - within_s) + (float(smooth.argmin()) + 0.5) * FRAME_S
+
+
+def _step_db(audio: Audio, at_s: float) -> float:
+    """Root mean square step of the log spectrum (24 bands) between the 40 ms before and after."""
+    length = round(0.04 * audio.rate_hz)
+    centre = round(at_s * audio.rate_hz)
+    if centre < length or centre + length > len(audio.samples):
+        return 0.0
+    before, after = (_bands_db(audio.samples[a : a + length]) for a in (centre - length, centre))
+    return float(np.sqrt(np.mean((before - after) ** 2)))
+
+
+def _bands_db(samples: Samples, bands: int = 24) -> Floats:
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    edges = np.unique(np.geomspace(3, len(power) - 1, bands + 1).astype(int))
+    return np.asarray(10 * np.log10(np.add.reduceat(power, edges[:-1]) + 1e-9))
