@@ -1,0 +1,184 @@
+"""The engine: many chapters read at once on one device, their windows rendered as they come.
+
+Continuous batching: a lane is one chapter being read; a chapter is admitted the moment a lane frees.
+Memory is set by the number of lanes, never by the length of a book. There is no database and no clock in
+here: a worker hands in chapters and takes out windows, each with the snapshot it was entered with, so that
+it can be read again by itself.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from generation.errors import NarrationError
+from generation.noise import content_seed
+from generation.rates import TOKEN_RATE_HZ
+from generation.rendering import Renderer, WindowReading
+from generation.speechssm.model import SpeechSSM
+from generation.speechssm.reading import Reader, Sampling, Snapshot
+from generation.windows import Window
+
+
+@dataclass(frozen=True)
+class ChapterJob:
+    """A chapter to be read, from `first` on.
+
+    `key` names the chapter to the caller. `units` and `word_starts` (U,): its whole script. `seed_text`:
+    what the seeds are made from (script and voice digests, the chapter's place): content, never row ids.
+    `take` is 1 for a first reading; `snapshot` is what window `first` is entered with (None: the start).
+    """
+
+    key: str
+    units: npt.NDArray[np.int64]
+    word_starts: npt.NDArray[np.int64]
+    windows: tuple[Window, ...]
+    seed_text: str
+    take: int = 1
+    first: int = 0
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class WindowRead:
+    """One window as read: not yet sound.
+
+    `entry` is the state the window was entered with; `forced` counts advances that had to be forced (each
+    a failure); `exit` the state after it, which is the next window's entry.
+    """
+
+    key: str
+    window: Window
+    take: int
+    reading: WindowReading
+    entry: Snapshot
+    exit: Snapshot
+    forced: int
+    complete: bool
+
+
+@dataclass(frozen=True)
+class WindowSound:
+    """One window, rendered: `waveform` (T * 1024,) float32 at 22.05 kHz."""
+
+    read: WindowRead
+    waveform: npt.NDArray[np.float32]
+
+
+@dataclass
+class _Lane:
+    job: ChapterJob
+    units: torch.Tensor
+    starts: torch.Tensor
+    number: int
+    entry: Snapshot = field(repr=False)
+
+
+class Engine:
+    """Reads and renders chapters with one voice.
+
+    Parameters
+    ----------
+    model
+        The SpeechSSM.
+    renderer
+        SoundStorm and codec of the voice.
+    lanes
+        Chapters read at once, a multiple of 8; part of the numerics profile.
+    """
+
+    def __init__(
+        self, model: SpeechSSM, renderer: Renderer, lanes: int = 8, sampling: Sampling | None = None
+    ) -> None:
+        self._model = model.eval()
+        self._renderer = renderer
+        self._reader = Reader(model, lanes, sampling)
+        self._lanes: dict[int, _Lane] = {}
+        self._free = list(range(lanes))[::-1]
+
+    def narrate(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowSound]:
+        """Read and render every window of every job; windows of a job come in order.
+
+        Raises
+        ------
+        NarrationError
+            A window could not be read to its end.
+        """
+        waiting: list[WindowRead] = []
+        for read in self.read(jobs):
+            waiting.append(read)
+            if len(waiting) >= self._renderer.batch:
+                yield from self._render(waiting)
+                waiting = []
+        yield from self._render(waiting)
+
+    def _render(self, reads: list[WindowRead]) -> Iterator[WindowSound]:
+        for index, waveform in self._renderer.render([r.reading for r in reads]):
+            yield WindowSound(reads[index], waveform)
+
+    def read(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowRead]:
+        """Read every window of every job, as many jobs at once as there are lanes."""
+        source = iter(jobs)
+        try:
+            self._fill_lanes(source)
+            while self._lanes:
+                for lane in self._reader.step():
+                    yield self._finish_window(lane)
+                if self._free:
+                    self._fill_lanes(source)
+        finally:
+            self._free = sorted([*self._free, *self._lanes], reverse=True)
+            self._lanes.clear()
+
+    def _fill_lanes(self, source: Iterator[ChapterJob]) -> None:
+        while self._free and (job := next(source, None)) is not None:
+            if job.first >= len(job.windows):
+                continue
+            lane = self._free.pop()
+            self._reader.admit(lane, job.snapshot)
+            units = torch.from_numpy(job.units)
+            starts = torch.from_numpy(job.word_starts)
+            entry = self._reader.snapshot(lane)
+            self._lanes[lane] = _Lane(job, units, starts, job.first, entry)
+            self._begin(lane)
+
+    def _begin(self, lane: int) -> None:
+        held = self._lanes[lane]
+        window = held.job.windows[held.number]
+        device = self._model.no_text.device
+        vectors = self._model.text_encoder.encode_span(
+            held.units.to(device), held.starts.to(device), window.start, window.end
+        )
+        seed = content_seed(held.job.seed_text, window.number, held.job.take)
+        self._reader.begin_window(lane, vectors, seed)
+
+    def _finish_window(self, lane: int) -> WindowRead:
+        held = self._lanes[lane]
+        job, window = held.job, held.job.windows[held.number]
+        said = self._reader.collect(lane)
+        if not said.complete:
+            raise NarrationError(
+                f"window {window.number} of {job.key} was given up after {len(said.tokens)} tokens "
+                f"({len(said.tokens) / TOKEN_RATE_HZ:.0f} s) before its text ended: "
+                "read it again with another take"
+            )
+        after = self._reader.snapshot(lane)
+        reading = WindowReading(
+            units=job.units,
+            word_starts=job.word_starts,
+            tokens=said.tokens.numpy(),
+            pointer=said.pointer.numpy() + window.start,
+            seed=content_seed(job.seed_text, window.number, job.take),
+        )
+        done = WindowRead(
+            job.key, window, job.take, reading, held.entry, after, said.forced, said.complete
+        )
+        held.number, held.entry = held.number + 1, after
+        if held.number < len(job.windows):
+            self._begin(lane)
+        else:
+            del self._lanes[lane]
+            self._free.append(lane)
+        return done
