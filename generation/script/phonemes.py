@@ -1,44 +1,42 @@
-"""Words to phoneme units for General American: the misaki lexicons first, then the gruut guesser.
+"""Phonemes from notation to units: the lexicons' shorthand, plain IPA, and respellings.
 
-The misaki lexicons (Apache-2.0) give pronunciations in their own IPA shorthand; this file parses that and
-gruut's IPA (MIT) into the units of `units.py`.
+One parser serves the misaki lexicons (Apache-2.0), gruut's IPA (MIT) and what a person writes in a book's
+lexicon. What cannot be read is an error that names the character; nothing is dropped in silence.
 """
 
-import json
-from functools import lru_cache
-from importlib import resources
-
-import gruut
+import re
+import unicodedata
 
 from generation.script.units import CONSONANTS, VOWELS
 
-_STRESS = {"ˈ": "1", "ˌ": "2"}
-_RENAMED = {
-    "eɪ": "A", "aɪ": "I", "oʊ": "O", "aʊ": "W", "ɔɪ": "Y", "t͡ʃ": "ʧ", "d͡ʒ": "ʤ", "tʃ": "ʧ", "dʒ": "ʤ",
-    "ɜɹ": "ɝ", "ɐ": "ə", "g": "ɡ", "r": "ɹ", "T": "ɾ", "ɫ": "l", "ɡ": "ɡ",
+Phonemes = tuple[str, ...]
+
+_STRESS = {"ˈ": "1", "'": "1", "ˌ": "2"}
+_DROPPED = frozenset("ː͡ˑ̩‿.| ʰʲˠ̯̥̃̆̈̊")
+_PAIRS = {
+    "eɪ": "A", "aɪ": "I", "oʊ": "O", "əʊ": "O", "aʊ": "W", "ɔɪ": "Y", "tʃ": "ʧ", "dʒ": "ʤ", "ɜɹ": "ɝ",
+    "ɜr": "ɝ",
 }  # fmt: skip
-_DROPPED = frozenset("ː͡ˑ̩‿")
-
-FUNCTION_WORDS = {
-    "a": "ə", "an": "ən", "the": "ðə", "to": "tə", "of": "əv", "and": "ænd", "was": "wəz", "his": "hɪz",
-    "her": "hɜɹ", "him": "hɪm", "them": "ðɛm", "us": "əs", "for": "fɔɹ", "from": "fɹəm", "that": "ðæt",
-    "i": "I",
+_SINGLE = {
+    "g": "ɡ", "r": "ɹ", "ʁ": "ɹ", "ʀ": "ɹ", "T": "ɾ", "ɫ": "l", "ɐ": "ə", "a": "ɑ", "ɒ": "ɑ", "ɜ": "ɝ",
+    "e": "A", "o": "O", "y": "u", "ʏ": "ʊ", "ø": "ɝ", "œ": "ɝ", "ç": "h", "χ": "x", "c": "k", "ʍ": "w",
+    "ɨ": "ᵻ", "ʌ": "ʌ", "β": "b", "ɣ": "ɡ", "ʎ": "j", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "Q": "O", "ɱ": "m",
 }  # fmt: skip
-"""Unstressed forms inside a sentence, in the lexicons' own notation."""
+_SEVERAL = {"ɲ": ("n", "j"), "ʦ": ("t", "s"), "ʣ": ("d", "z")}
 
 
-@lru_cache(maxsize=1)
-def _lexicon() -> dict[str, str | dict[str, str | None]]:
-    merged: dict[str, str | dict[str, str | None]] = {}
-    for name in ("us_silver.json", "us_gold.json"):
-        with resources.files("misaki.data").joinpath(name).open(encoding="utf-8") as file:
-            merged.update(json.load(file))
-    return merged
+class UnreadablePhonemesError(ValueError):
+    """A notation with something in it that is no phoneme; the message names it."""
 
 
-def parse_ipa(ipa: str) -> tuple[str, ...]:
-    """Turn IPA (the lexicons' shorthand or plain) into unit symbols; unknown characters are dropped."""
-    text = "".join(c for c in ipa if c not in _DROPPED)
+def parse_ipa(notation: str) -> Phonemes:
+    """Return the units of phonemes written in the lexicons' shorthand or in plain IPA.
+
+    Stress marks go before the syllable or right before its vowel. An `əɹ` before a consonant or at the end
+    is ɚ, an `ɜɹ` ɝ. Raises `UnreadablePhonemesError` for what is no phoneme and where nothing is left.
+    """
+    text = "".join(c for c in unicodedata.normalize("NFD", notation) if c not in _DROPPED)
+    text = text.replace("c\u0327", "ç")
     units: list[str] = []
     stress = "0"
     i = 0
@@ -47,78 +45,152 @@ def parse_ipa(ipa: str) -> tuple[str, ...]:
             stress = _STRESS[text[i]]
             i += 1
             continue
-        pair = text[i : i + 2]
-        if pair == "əɹ" and not _starts_vowel(text[i + 2 : i + 4]):
-            symbol, i = "ɚ", i + 2
-        elif pair in _RENAMED:
-            symbol, i = _RENAMED[pair], i + 2
-        else:
-            symbol, i = _RENAMED.get(text[i], text[i]), i + 1
-        if symbol in VOWELS:
-            units.append(symbol + stress)
-            stress = "0"
-        elif symbol in CONSONANTS:
-            units.append(symbol)
+        symbols, length = _symbols_at(text, i)
+        i += length
+        for symbol in symbols:
+            if symbol in VOWELS:
+                units.append(symbol + stress)
+                stress = "0"
+            else:
+                units.append(symbol)
+    if not units:
+        raise UnreadablePhonemesError(f"no phonemes in {notation!r}")
     return tuple(units)
 
 
-def _starts_vowel(text: str) -> bool:
-    return text.lstrip("ˈˌ")[:1] in VOWELS if text else False
+def _symbols_at(text: str, i: int) -> tuple[Phonemes, int]:
+    pair = text[i : i + 2]
+    if pair in ("əɹ", "ər") and not _starts_vowel(text[i + 2 :]):
+        return ("ɚ",), 2
+    if pair in _PAIRS:
+        return (_PAIRS[pair],), 2
+    char = text[i]
+    if char in _SEVERAL:
+        return _SEVERAL[char], 1
+    symbol = char if char in VOWELS or char in CONSONANTS else _SINGLE.get(char)
+    if symbol is None:
+        name = unicodedata.name(char, "unnamed character")
+        raise UnreadablePhonemesError(f"{char!r} ({name.lower()}) is no phoneme")
+    return (symbol,), 1
 
 
-def _known(word: str) -> str | None:
-    lexicon = _lexicon()
-    for form in (word, word.lower(), word.capitalize()):
-        entry = lexicon.get(form)
-        if isinstance(entry, dict):
-            entry = entry["DEFAULT"]
-        if entry:
-            return entry
-    return None
+def _starts_vowel(rest: str) -> bool:
+    first = rest.lstrip("ˈˌ'")[:1]
+    return bool(first) and (first in VOWELS or first in "aeoyøœɜɐɒ")
 
 
-def _plural(stem: str) -> str:
-    if stem[-1] in "ptkfθ":
-        return stem + "s"
-    return stem + ("ᵻz" if stem[-1] in "szʃʒʧʤ" else "z")
+def stress_of(units: Phonemes) -> str:
+    """Return the strongest stress among the vowels: "1", "2" or "0"."""
+    digits = {u[-1] for u in units if len(u) == 2}
+    return "1" if "1" in digits else "2" if "2" in digits else "0"
 
 
-def _past(stem: str) -> str:
-    if stem[-1] in "pkfθʃsʧ":
-        return stem + "t"
-    return stem + ("ᵻd" if stem[-1] in "td" else "d")
+def unstressed(units: Phonemes) -> Phonemes:
+    """Return the same phonemes without stress."""
+    return tuple(u[0] + "0" if len(u) == 2 else u for u in units)
 
 
-def _inflected(word: str) -> str | None:
-    for ending, join in (("'s", _plural), ("s'", _plural), ("s", _plural), ("ed", _past), ("d", _past)):
-        if word.endswith(ending) and (stem := _known(word[: -len(ending)])):
-            return join(stem)
-    if word.endswith("ing"):
-        for stem_text in (word[:-3], word[:-3] + "e", word[:-4]):
-            if len(stem_text) > 2 and (stem := _known(stem_text)):
-                return stem + "ɪŋ"
-    return None
+def weakened(units: Phonemes) -> Phonemes:
+    """Return the same phonemes with primary stress turned into secondary."""
+    return tuple(u[0] + "2" if len(u) == 2 and u[1] == "1" else u for u in units)
 
 
-@lru_cache(maxsize=65_536)
-def _guess(word: str) -> str:
-    for sentence in gruut.sentences(word, lang="en-us"):
-        return "".join("".join(w.phonemes) for w in sentence if w.phonemes)
-    return ""
+def stressed(units: Phonemes) -> Phonemes:
+    """Return the phonemes with exactly one primary stress: the first strong vowel's, else the first's."""
+    vowels = [i for i, u in enumerate(units) if len(u) == 2]
+    if not vowels:
+        return units
+    for wanted in ("1", "2"):
+        strong = [i for i in vowels if units[i][1] == wanted]
+        if strong:
+            head = strong[0]
+            break
+    else:
+        head = next((i for i in vowels if units[i][0] not in "əᵻᵊɚ"), vowels[0])
+    return tuple(
+        u[0] + "1" if i == head else u[0] + "2" if len(u) == 2 and u[1] == "1" else u
+        for i, u in enumerate(units)
+    )
 
 
-@lru_cache(maxsize=65_536)
-def pronounce(word: str, before_vowel: bool = False) -> tuple[str, ...]:
-    """Return the units of one spoken word (letters, apostrophes).
+_RESPELLED_VOWELS = {
+    "uh": "ə", "u": "ʌ", "a": "æ", "ah": "ɑ", "aa": "ɑ", "ar": "ɑɹ", "air": "ɛɹ", "aw": "ɔ",
+    "awr": "ɔɹ", "ay": "A", "ai": "A", "e": "ɛ", "eh": "ɛ", "ee": "i", "eer": "ɪɹ", "er": "ɚ",
+    "ur": "ɝ", "ir": "ɝ", "i": "ɪ", "ih": "ɪ", "ye": "I", "igh": "I", "eye": "I", "o": "ɑ", "oh": "O",
+    "ow": "W", "oy": "Y", "oi": "Y", "oo": "u", "uu": "ʊ", "or": "ɔɹ", "oor": "ʊɹ", "y": "I", "oe": "O",
+    "yoo": "ju", "ew": "u",
+}  # fmt: skip
+_RESPELLED_CONSONANTS = {
+    "b": "b", "ch": "ʧ", "d": "d", "f": "f", "g": "ɡ", "gh": "ɡ", "h": "h", "j": "ʤ", "k": "k",
+    "c": "k", "ck": "k", "kh": "x", "l": "l", "m": "m", "n": "n", "ng": "ŋ", "p": "p", "q": "k",
+    "r": "ɹ", "s": "s", "ss": "s", "sh": "ʃ", "t": "t", "th": "θ", "dh": "ð", "v": "v", "w": "w",
+    "wh": "w", "y": "j", "z": "z", "zh": "ʒ", "x": "ks", "ff": "f", "ll": "l", "tt": "t", "nn": "n",
+    "mm": "m", "rr": "ɹ", "dd": "d", "bb": "b", "pp": "p", "gg": "ɡ", "zz": "z",
+}  # fmt: skip
+_VOWEL_LETTERS = "|".join(sorted(_RESPELLED_VOWELS, key=len, reverse=True))
+_CONSONANT_LETTERS = "|".join(sorted(_RESPELLED_CONSONANTS, key=len, reverse=True))
+_ONSET = re.compile(f"(?:{_CONSONANT_LETTERS})")
+_NUCLEUS = re.compile(f"(?:{_VOWEL_LETTERS})")
 
-    `before_vowel` says whether the next word starts with a vowel ("the" and "to" depend on it).
+
+def parse_respelling(respelling: str) -> Phonemes:
+    """Return the units of a respelling: "kuh-THOO-loo", hyphens between syllables, capitals for stress.
+
+    A word whose syllables are all in one case is stressed on its first. Raises `UnreadablePhonemesError`
+    naming the syllable that cannot be read.
     """
-    plain = word.replace("’", "'").strip("'-")
-    lowered = plain.lower()
-    if lowered in FUNCTION_WORDS:
-        weak = FUNCTION_WORDS[lowered]
-        if before_vowel and lowered in ("the", "to"):
-            weak = "ði" if lowered == "the" else "tʊ"
-        return parse_ipa(weak)
-    ipa = _known(plain) or _inflected(lowered) or _guess(plain)
-    return parse_ipa(ipa)
+    syllables = [s for s in re.split(r"[-\s]+", respelling.strip()) if s]
+    if not syllables:
+        raise UnreadablePhonemesError(f"no syllables in {respelling!r}")
+    marked = any(s.isupper() for s in syllables) and not all(s.isupper() for s in syllables)
+    units: list[str] = []
+    for number, syllable in enumerate(syllables):
+        strong = syllable.isupper() if marked else number == 0
+        units.extend(parse_ipa(_respelled_syllable(syllable.lower(), strong)))
+    return tuple(units)
+
+
+def _respelled_syllable(syllable: str, strong: bool) -> str:
+    i = 0
+    onset = ""
+    while (i < len(syllable) and not (nucleus := _NUCLEUS.match(syllable, i))) or _is_onset_y(
+        syllable, i
+    ):
+        consonant = _ONSET.match(syllable, i)
+        if consonant is None:
+            raise UnreadablePhonemesError(
+                f"{syllable[i:]!r} in the syllable {syllable!r} cannot be read"
+            )
+        onset += _RESPELLED_CONSONANTS[consonant.group()]
+        i = consonant.end()
+    if i == len(syllable):
+        raise UnreadablePhonemesError(f"the syllable {syllable!r} has no vowel")
+    assert nucleus is not None
+    vowel = _RESPELLED_VOWELS[nucleus.group()]
+    i = nucleus.end()
+    if vowel == "ə" and strong:
+        vowel = "ʌ"
+    if vowel == "ɚ" and strong:
+        vowel = "ɝ"
+    if i == len(syllable) - 2 and syllable[i] != "e" and syllable.endswith("e"):
+        vowel = {"æ": "A", "ɪ": "I", "ɑ": "O", "ʌ": "u", "ɛ": "i"}.get(vowel, vowel)
+        syllable = syllable[:-1]
+    coda = ""
+    while i < len(syllable):
+        consonant = _ONSET.match(syllable, i)
+        if consonant is None:
+            raise UnreadablePhonemesError(
+                f"{syllable[i:]!r} in the syllable {syllable!r} cannot be read"
+            )
+        coda += _RESPELLED_CONSONANTS[consonant.group()]
+        i = consonant.end()
+    glide = "j" if vowel.startswith("j") else ""
+    return onset + glide + ("ˈ" if strong else "") + vowel.removeprefix("j") + coda
+
+
+def _is_onset_y(syllable: str, i: int) -> bool:
+    return (
+        syllable[i : i + 1] == "y"
+        and bool(_NUCLEUS.match(syllable, i + 1))
+        and syllable[i:] != "ye"
+    )

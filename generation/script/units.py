@@ -10,7 +10,27 @@ from enum import StrEnum
 
 from generation.manuscript.book import Place
 
-VOWELS = ("A", "I", "O", "W", "Y", "æ", "ɑ", "ɔ", "ə", "ɛ", "ɝ", "ɚ", "ɪ", "i", "ʊ", "u", "ʌ", "ᵻ", "ᵊ")
+VOWELS = (
+    "A",
+    "I",
+    "O",
+    "W",
+    "Y",
+    "æ",
+    "ɑ",
+    "ɔ",
+    "ə",
+    "ɛ",
+    "ɝ",
+    "ɚ",
+    "ɪ",
+    "i",
+    "ʊ",
+    "u",
+    "ʌ",
+    "ᵻ",
+    "ᵊ",
+)
 """A eɪ, I aɪ, O oʊ, W aʊ, Y ɔɪ as in the misaki lexicons; ɝ as in nurse, ɚ as in letter."""
 
 CONSONANTS = (
@@ -60,7 +80,8 @@ BREAK_INDICES = frozenset(INDEX[p.value] for p in BREAK_PAUSES)
 class Unit:
     """One thing to say: a phoneme or a pause.
 
-    `word` is the index of its word in the script, -1 for a pause; `word_start` marks a word's first phoneme.
+    `word` is the index of its word in the script, -1 for a pause; `word_start` marks the first phoneme of a
+    spoken word (a printed word may be read as several).
     """
 
     symbol: str
@@ -75,11 +96,16 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as printed, what was said for it, and where it stands."""
+    """A word as printed, what is said for it, and where it stands.
+
+    `spoken` may be several words ("eighteen sixty nine"), parted by spaces; each starts with a unit marked
+    `word_start`. `guessed`: no lexicon or rule knew it, so its phonemes are a guess.
+    """
 
     text: str
     spoken: str
     place: Place
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
