@@ -34,6 +34,9 @@ BATCH = 32
 """The usual number of rows leased or completed at once."""
 
 Json = dict[str, Any]
+Fenced = dict[tuple[int, int], str | None]
+"""Rows that stand under their lease number, by id and number, each with why it is refused, if so."""
+
 T = TypeVar("T")
 
 
@@ -257,9 +260,11 @@ class Queue:
             for done in readings
         )
 
-        def commit(connection: Connection) -> tuple[dict[int, str | None], dict[int, int]]:
+        def commit(connection: Connection) -> tuple[Fenced, dict[int, int]]:
             fenced = _refusals(_all(connection, "fence_readings", rows=rows))
-            allowed = [row for row in json.loads(rows) if fenced.get(row["id"], "") is None]
+            allowed = [
+                row for row in json.loads(rows) if fenced.get((row["id"], row["lease"]), "") is None
+            ]
             if not allowed:
                 return fenced, {}
             kept = json.dumps(allowed)
@@ -277,7 +282,8 @@ class Queue:
                 attempts=1,
             )
             for done in readings
-            if cursors.get(done.lease.id, done.lease.windows) < done.lease.windows
+            if fenced.get((done.lease.id, done.lease.lease), "") is None
+            and cursors[done.lease.id] < done.lease.windows
         ]
         return going_on, _refused([done.lease for done in readings], fenced)
 
@@ -345,7 +351,7 @@ class Queue:
             for done in judgements
         )
 
-        def complete(connection: Connection) -> dict[int, str | None]:
+        def complete(connection: Connection) -> Fenced:
             found = _all(connection, "complete_judgements", rows=rows)
             chapters = sorted({row["chapter_id"] for row in found if row["refusal"] is None})
             if chapters:
@@ -446,6 +452,7 @@ class Queue:
                     for subject, found in _stalled_by_table(found).items()
                 },
                 counts=True,
+                expired=True,
             )
             say(connection, self.worker, "consent or text rights lapsed")
             lapsed = tuple(row["id"] for row in _all(connection, "refuse_lapsed"))
@@ -501,9 +508,7 @@ class Queue:
             ),
         )
 
-    def _complete(
-        self, statement: str, reason: str, rows: str, **parameters: Any
-    ) -> dict[int, str | None]:
+    def _complete(self, statement: str, reason: str, rows: str, **parameters: Any) -> Fenced:
         return self._transaction(
             reason,
             lambda connection: _refusals(_all(connection, statement, rows=rows, **parameters)),
@@ -523,7 +528,12 @@ class Queue:
         return self._give_back_rows(connection, tables, counts=counts)
 
     def _give_back_rows(
-        self, connection: Connection, tables: Mapping[str, list[Json]], *, counts: bool
+        self,
+        connection: Connection,
+        tables: Mapping[str, list[Json]],
+        *,
+        counts: bool,
+        expired: bool = False,
     ) -> int:
         """Give rows back by table; returns how many are dead letters now, their productions failed."""
         dead: list[Json] = []
@@ -533,6 +543,7 @@ class Queue:
                 f"give_back_{subject}s",
                 rows=json.dumps(tables[subject]),
                 counts=counts,
+                expired=expired,
                 max_attempts=self.max_attempts,
                 backoff_s=BACKOFF_S,
                 longest_backoff_s=LONGEST_BACKOFF_S,
@@ -563,15 +574,15 @@ def _json(rows: Iterable[Json]) -> str:
     return json.dumps(list(rows), allow_nan=False)
 
 
-def _refusals(rows: Iterable[RowMapping]) -> dict[int, str | None]:
-    return {row["id"]: row["refusal"] for row in rows}
+def _refusals(rows: Iterable[RowMapping]) -> Fenced:
+    return {(row["id"], row["lease"]): row["refusal"] for row in rows}
 
 
-def _refused(leases: Sequence[Lease], fenced: Mapping[int, str | None]) -> list[Refused]:
+def _refused(leases: Sequence[Lease], fenced: Fenced) -> list[Refused]:
     """Return the leases that the fence stopped: not found under their number, or found refused."""
     stopped = []
     for lease in leases:
-        reason = fenced.get(lease.id, _lost(lease))
+        reason = fenced.get((lease.id, lease.lease), _lost(lease))
         if reason is not None:
             stopped.append(Refused(lease, reason))
     return stopped

@@ -79,7 +79,7 @@ RETURNING c.id;
 
 -- name: fence_readings
 -- Locks the chapters whose lease and cursor still stand; the next two statements write for these only.
-SELECT c.id, lectern_work_refusal(c.production_id) AS refusal
+SELECT c.id, c.lease, lectern_work_refusal(c.production_id) AS refusal
 FROM chapter AS c
 JOIN jsonb_to_recordset(CAST(:rows AS jsonb)) AS done (id bigint, lease bigint, number integer)
     ON c.id = done.id AND c.lease = done.lease AND c.cursor = done.number
@@ -132,7 +132,7 @@ WITH done AS (
     FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS rows (
         id bigint, lease bigint, seed numeric, tokens_key text, tokens_digest text)
 ), fenced AS (
-    SELECT w.id, lectern_work_refusal(w.production_id) AS refusal
+    SELECT w.id, w.lease, lectern_work_refusal(w.production_id) AS refusal
     FROM "window" AS w
     JOIN done ON done.id = w.id AND done.lease = w.lease
     WHERE w.state = 'rereading'
@@ -142,7 +142,7 @@ WITH done AS (
     UPDATE "window" AS w
     SET state = 'read', leased_by = NULL, lease_until = NULL, attempts = 0
     FROM fenced
-    JOIN done ON done.id = fenced.id
+    JOIN done ON done.id = fenced.id AND done.lease = fenced.lease
     WHERE w.id = fenced.id AND fenced.refusal IS NULL
     RETURNING w.id, w.production_id, w.take, w.entry_snapshot_key,
               done.seed, done.tokens_key, done.tokens_digest
@@ -152,7 +152,7 @@ WITH done AS (
     SELECT production_id, id, take, seed, entry_snapshot_key, tokens_key, tokens_digest, :worker
     FROM read
 )
-SELECT id, refusal FROM fenced;
+SELECT id, lease, refusal FROM fenced;
 
 -- name: complete_renderings
 WITH done AS (
@@ -161,7 +161,7 @@ WITH done AS (
         id bigint, lease bigint, take smallint, audio_key text, audio_digest text,
         duration_s double precision, measures jsonb)
 ), fenced AS (
-    SELECT w.id, lectern_work_refusal(w.production_id) AS refusal
+    SELECT w.id, w.lease, lectern_work_refusal(w.production_id) AS refusal
     FROM "window" AS w
     JOIN done ON done.id = w.id AND done.lease = w.lease
     WHERE w.state = 'rendering'
@@ -172,7 +172,7 @@ WITH done AS (
     SET state = 'rendered', leased_by = NULL, lease_until = NULL, attempts = 0
     FROM fenced
     WHERE w.id = fenced.id AND fenced.refusal IS NULL
-    RETURNING w.id
+    RETURNING w.id, w.lease
 ), sounded AS (
     UPDATE take AS t
     SET audio_key = done.audio_key,
@@ -182,10 +182,10 @@ WITH done AS (
         rendered_by = :worker,
         rendered_at = now()
     FROM rendered
-    JOIN done ON done.id = rendered.id
+    JOIN done ON done.id = rendered.id AND done.lease = rendered.lease
     WHERE t.window_id = done.id AND t.number = done.take
 )
-SELECT id, refusal FROM fenced;
+SELECT id, lease, refusal FROM fenced;
 
 -- name: complete_judgements
 WITH done AS (
@@ -194,7 +194,7 @@ WITH done AS (
         id bigint, lease bigint, take smallint, chosen_take smallint, verdict text,
         measures jsonb, reason text)
 ), fenced AS (
-    SELECT w.id, w.chapter_id, lectern_work_refusal(w.production_id) AS refusal
+    SELECT w.id, w.lease, w.chapter_id, lectern_work_refusal(w.production_id) AS refusal
     FROM "window" AS w
     JOIN done ON done.id = w.id AND done.lease = w.lease
     WHERE w.state = 'judging'
@@ -211,19 +211,19 @@ WITH done AS (
         attempts = 0,
         trouble = done.reason
     FROM fenced
-    JOIN done ON done.id = fenced.id
+    JOIN done ON done.id = fenced.id AND done.lease = fenced.lease
     WHERE w.id = fenced.id AND fenced.refusal IS NULL
-    RETURNING w.id
+    RETURNING w.id, w.lease
 ), judged AS (
     UPDATE take AS t
     SET verdict = done.verdict,
         measures = t.measures || done.measures,
         judged_at = now()
     FROM settled
-    JOIN done ON done.id = settled.id
+    JOIN done ON done.id = settled.id AND done.lease = settled.lease
     WHERE t.window_id = done.id AND t.number = done.take
 )
-SELECT id, chapter_id, refusal FROM fenced;
+SELECT id, lease, chapter_id, refusal FROM fenced;
 
 -- name: lock_chapters
 -- Whoever accepts a chapter's last window must see what others accepted: lock first, count afterwards.
@@ -247,7 +247,7 @@ WITH done AS (
         id bigint, lease bigint, audio_key text, audio_digest text, times_key text,
         times_digest text, duration_s double precision, content_digest text, measures jsonb)
 ), fenced AS (
-    SELECT c.id, lectern_work_refusal(c.production_id) AS refusal
+    SELECT c.id, c.lease, lectern_work_refusal(c.production_id) AS refusal
     FROM chapter AS c
     JOIN done ON done.id = c.id AND done.lease = c.lease
     WHERE c.state = 'mastering'
@@ -264,13 +264,14 @@ WITH done AS (
         content_digest = done.content_digest,
         measures = done.measures
     FROM fenced
-    JOIN done ON done.id = fenced.id
+    JOIN done ON done.id = fenced.id AND done.lease = fenced.lease
     WHERE c.id = fenced.id AND fenced.refusal IS NULL
 )
-SELECT id, refusal FROM fenced;
+SELECT id, lease, refusal FROM fenced;
 
 -- name: give_back_windows
--- `counts`: whether the attempt counts; too many, or one that cannot be repeated, make a dead letter.
+-- `counts`: the attempt counts; too many, or one that cannot be repeated, make a dead letter.
+-- `expired`: only where the lease ran out (it may have been prolonged since it was found).
 UPDATE "window" AS w
 SET state = CASE WHEN back.dead OR (:counts AND w.attempts >= :max_attempts) THEN 'dead'
             ELSE CASE w.state WHEN 'rendering' THEN 'read' WHEN 'judging' THEN 'rendered'
@@ -288,6 +289,7 @@ SET state = CASE WHEN back.dead OR (:counts AND w.attempts >= :max_attempts) THE
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS back (
     id bigint, lease bigint, dead boolean, trouble text)
 WHERE w.id = back.id AND w.lease = back.lease AND w.leased_by IS NOT NULL
+  AND (NOT :expired OR w.lease_until < now())
 RETURNING w.id, w.production_id, w.state, w.attempts, w.trouble;
 
 -- name: give_back_chapters
@@ -307,6 +309,7 @@ SET state = CASE WHEN back.dead OR (:counts AND c.attempts >= :max_attempts) THE
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS back (
     id bigint, lease bigint, dead boolean, trouble text)
 WHERE c.id = back.id AND c.lease = back.lease AND c.leased_by IS NOT NULL
+  AND (NOT :expired OR c.lease_until < now())
 RETURNING c.id, c.production_id, c.state, c.attempts, c.trouble;
 
 -- name: fail_productions

@@ -1,0 +1,70 @@
+"""The one place that names keys in the object store.
+
+What people bring is content-addressed: voices, consents, manuscripts, weights. What workers make is named by
+its production and by the lease it was made under, so that two attempts never write the same key, and whatever
+no row refers to after a day is an orphan that may go.
+"""
+
+from hashlib import sha256
+from pathlib import PurePosixPath
+
+ENROLLED = ("voices/", "consents/", "manuscripts/", "weights/")
+"""Prefixes of content-addressed objects."""
+
+PRODUCTIONS = "productions/"
+RELEASES = "releases/"
+
+
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of `data`, in lower-case hexadecimal."""
+    return sha256(data).hexdigest()
+
+
+def voice(digest: str, part: str) -> str:
+    """Key of a voice's `prompt` or `embeddings`, by the digest of the prompt."""
+    return f"voices/{digest}/{part}"
+
+
+def consent(digest: str) -> str:
+    """Key of a signed consent document."""
+    return f"consents/{digest}"
+
+
+def manuscript(digest: str) -> str:
+    """Key of a manuscript's file, or of its cover, by the digest of those bytes."""
+    return f"manuscripts/{digest}"
+
+
+def weights(digest: str) -> str:
+    """Key of a weight file."""
+    return f"weights/{digest}"
+
+
+def script(production_id: int, chapter_number: int, digest: str) -> str:
+    """Key of a chapter's script."""
+    return f"{PRODUCTIONS}{production_id}/chapters/{chapter_number}/script-{digest}"
+
+
+def report(production_id: int, digest: str) -> str:
+    """Key of a QA report."""
+    return f"{PRODUCTIONS}{production_id}/reports/{digest}"
+
+
+def chapter_part(production_id: int, chapter_number: int, lease: int, name: str) -> str:
+    """Key of something made of a chapter under a lease: a snapshot, mastered audio, word times."""
+    return f"{PRODUCTIONS}{production_id}/chapters/{chapter_number}/{lease}-{name}"
+
+
+def window_part(
+    production_id: int, chapter_number: int, number: int, take: int, lease: int, name: str
+) -> str:
+    """Key of something made of a window's take under a lease: tokens, audio."""
+    return (
+        f"{PRODUCTIONS}{production_id}/chapters/{chapter_number}"
+        f"/windows/{number}/take-{take}/{lease}-{name}"
+    )
+
+
+def release_file(prefix: str, path: str) -> str:
+    """Key of a file of a release."""
+    return str(PurePosixPath(prefix) / path)
