@@ -352,11 +352,10 @@ class Queue:
         )
 
         def complete(connection: Connection) -> Fenced:
+            chapters = sorted({done.lease.chapter_id for done in judgements})
+            _run(connection, "lock_chapters", ids=chapters)
             found = _all(connection, "complete_judgements", rows=rows)
-            chapters = sorted({row["chapter_id"] for row in found if row["refusal"] is None})
-            if chapters:
-                _run(connection, "lock_chapters", ids=chapters)
-                _run(connection, "accept_chapters", ids=chapters)
+            _run(connection, "accept_chapters", ids=chapters)
             return _refusals(found)
 
         fenced = self._transaction("judged", complete)
@@ -448,7 +447,7 @@ class Queue:
             dead = self._give_back_rows(
                 connection,
                 {
-                    subject: [_back(one.id, one.lease, _silence(one)) for one in found]
+                    subject: [_back(one, _silence(one)) for one in found]
                     for subject, found in _stalled_by_table(found).items()
                 },
                 counts=True,
@@ -523,7 +522,7 @@ class Queue:
     ) -> int:
         tables: dict[str, list[Json]] = {}
         for lease, dead, trouble in rows:
-            back = _back(lease.id, lease.lease, trouble, dead=dead)
+            back = _back(lease, trouble, dead=dead)
             tables.setdefault(_table(lease), []).append(back)
         return self._give_back_rows(connection, tables, counts=counts)
 
@@ -536,8 +535,10 @@ class Queue:
         expired: bool = False,
     ) -> int:
         """Give rows back by table; returns how many are dead letters now, their productions failed."""
+        productions = {row["production_id"] for rows in tables.values() for row in rows}
+        _run(connection, "lock_productions", ids=sorted(productions))
         dead: list[Json] = []
-        for subject in sorted(tables, reverse=True):  # windows before chapters
+        for subject in sorted(tables):
             back = _all(
                 connection,
                 f"give_back_{subject}s",
@@ -614,5 +615,11 @@ def _silence(one: Stalled) -> str:
     return f"lease {one.lease} of {one.leased_by} ran out at {one.lease_until:%Y-%m-%d %H:%M:%S %Z}"
 
 
-def _back(row_id: int, lease: int, trouble: str | None, *, dead: bool = False) -> Json:
-    return {"id": row_id, "lease": lease, "dead": dead, "trouble": trouble}
+def _back(held: Lease | Stalled, trouble: str | None, *, dead: bool = False) -> Json:
+    return {
+        "id": held.id,
+        "lease": held.lease,
+        "production_id": held.production_id,
+        "dead": dead,
+        "trouble": trouble,
+    }

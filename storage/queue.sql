@@ -194,7 +194,7 @@ WITH done AS (
         id bigint, lease bigint, take smallint, chosen_take smallint, verdict text,
         measures jsonb, reason text)
 ), fenced AS (
-    SELECT w.id, w.lease, w.chapter_id, lectern_work_refusal(w.production_id) AS refusal
+    SELECT w.id, w.lease, lectern_work_refusal(w.production_id) AS refusal
     FROM "window" AS w
     JOIN done ON done.id = w.id AND done.lease = w.lease
     WHERE w.state = 'judging'
@@ -223,7 +223,11 @@ WITH done AS (
     JOIN done ON done.id = settled.id AND done.lease = settled.lease
     WHERE t.window_id = done.id AND t.number = done.take
 )
-SELECT id, lease, chapter_id, refusal FROM fenced;
+SELECT id, lease, refusal FROM fenced;
+
+-- name: lock_productions
+-- Locks are always taken in the order production, chapter, window.
+SELECT id FROM production WHERE id = ANY (CAST(:ids AS bigint[])) ORDER BY id FOR NO KEY UPDATE;
 
 -- name: lock_chapters
 -- Whoever accepts a chapter's last window must see what others accepted: lock first, count afterwards.

@@ -1,0 +1,310 @@
+"""Publishing: the grant of a publish token, the files recorded under it, and the moment of publication.
+
+A release is all or nothing. `grant` checks consent, approval and that nothing changed since, and gives a
+token that fences every later step. Files are signed once, stored by conditional puts and recorded; a publisher
+that takes over reuses the recorded bytes. The manifest goes last, inside `finalise`, which checks everything
+again and holds the consent while the manifest is put: a revocation waits, or comes first and stops it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine, func, literal, select, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from storage import keys
+from storage.database import transaction
+from storage.enrolment import PUBLICATION
+from storage.errors import (
+    ApprovalRefused,
+    ConflictRefused,
+    ConsentRefused,
+    LeaseLost,
+    TransitionRefused,
+)
+from storage.models import Consent, Production, Release, ReleaseFile, Review
+from storage.objects import ObjectStore
+from storage.productions import lock
+from storage.states import ProductionState, ReleaseState
+
+TOKEN_S = 300.0
+"""How long a publish token holds without a heartbeat; afterwards another publisher may take over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """The right to publish one production, as long as the token is the release's."""
+
+    release_id: int
+    production_id: int
+    token: UUID
+    content_digest: str
+    prefix: str
+    publisher: str
+    reviewer: str
+    approved_at: datetime
+
+
+def grant(engine: Engine, production_id: int, *, publisher: str, token_s: float = TOKEN_S) -> Grant:
+    """Grant a publish token for an approved production, or for one whose publisher fell silent.
+
+    Parameters
+    ----------
+    engine : Engine
+        Lectern's database.
+    production_id : int
+        What to publish.
+    publisher : str
+        Who publishes: the worker's or flow's name.
+    token_s : float
+        How long the token holds without a heartbeat, in seconds.
+
+    Raises
+    ------
+    ConsentRefused
+        The consent is revoked, lapsed or does not cover publication in the production's territories.
+    ApprovalRefused
+        Not approved; or the report, the decision or the content is not what was approved.
+    TransitionRefused
+        It is published already, or another publisher is at it, or its state does not allow it.
+    """
+    with transaction(engine, actor=publisher, reason="a publish token is granted") as session:
+        production = lock(session, production_id)
+        if production.state == ProductionState.PUBLISHING:
+            release = _take_over(session, production)
+        else:
+            release = _begin(session, production)
+        release.token = uuid4()
+        release.granted_to = publisher
+        release.token_until = _after(token_s)
+        session.flush()
+        review = session.get_one(Review, release.review_id)
+        return Grant(
+            release_id=release.id,
+            production_id=production_id,
+            token=release.token,
+            content_digest=release.content_digest,
+            prefix=release.prefix,
+            publisher=publisher,
+            reviewer=review.reviewer,
+            approved_at=review.decided_at,
+        )
+
+
+def heartbeat(engine: Engine, grant: Grant, *, token_s: float = TOKEN_S) -> None:
+    """Hold the token for another `token_s` seconds; raises LeaseLost where it is another's by now."""
+    with transaction(engine, actor=grant.publisher, reason="still publishing") as session:
+        _fenced(session, grant).token_until = _after(token_s)
+
+
+def record_file(
+    engine: Engine, grant: Grant, *, path: str, key: str, digest: str, size_bytes: int
+) -> None:
+    """Record a file that is stored, final and signed; recording the same again is no error.
+
+    Raises
+    ------
+    LeaseLost
+        The token is another publisher's by now, or the release was given up.
+    ConflictRefused
+        Another file was recorded under this path: use that one.
+    """
+    with transaction(engine, actor=grant.publisher, reason="a file is stored") as session:
+        _fenced(session, grant)
+        session.execute(
+            insert(ReleaseFile)
+            .values(
+                release_id=grant.release_id,
+                path=path,
+                key=key,
+                digest=digest,
+                size_bytes=size_bytes,
+            )
+            .on_conflict_do_nothing(index_elements=["release_id", "path"])
+        )
+        there = session.get_one(ReleaseFile, (grant.release_id, path))
+        if (there.key, there.digest, there.size_bytes) != (key, digest, size_bytes):
+            raise ConflictRefused(
+                f"{path} was stored before as {there.digest}: signed bytes are used again, not made anew"
+            )
+
+
+def recorded_files(engine: Engine, grant: Grant) -> Sequence[ReleaseFile]:
+    """Return the files stored so far, by path: a publisher that takes over goes on from them."""
+    with Session(engine) as session:
+        return session.scalars(
+            select(ReleaseFile)
+            .where(ReleaseFile.release_id == grant.release_id)
+            .order_by(ReleaseFile.path)
+        ).all()
+
+
+@contextmanager
+def finalise(
+    engine: Engine, grant: Grant, *, manifest_path: str, release_digest: str
+) -> Iterator[str]:
+    """Publish: yields the manifest's key, to be put there, once, inside the `with`.
+
+    Consent and approval are checked again and the consent is held until the manifest is there and the release
+    is marked as published; if the `with` is left by an exception, nothing is published.
+
+    Parameters
+    ----------
+    engine : Engine
+        Lectern's database.
+    grant : Grant
+        The token.
+    manifest_path : str
+        The manifest's place under the release's prefix.
+    release_digest : str
+        Digest over the final bytes.
+
+    Raises
+    ------
+    LeaseLost, ConsentRefused, ApprovalRefused
+        Before anything is put.
+    """
+    key = keys.release_file(grant.prefix, manifest_path)
+    with transaction(engine, actor=grant.publisher, reason="the manifest is stored") as session:
+        production = lock(session, grant.production_id)
+        session.execute(
+            select(Consent.id).where(Consent.id == production.consent_id).with_for_update(read=True)
+        )
+        release = _fenced(session, grant)
+        _check(session, production, release)
+        yield key
+        release.state = ReleaseState.PUBLISHED
+        release.release_digest = release_digest
+        release.manifest_key = key
+        release.published_at = func.now()
+        session.flush()
+        production.state = ProductionState.PUBLISHED
+
+
+def abandon(engine: Engine, grant: Grant, *, reason: str) -> None:
+    """Give a grant up; the production is approved again, and its next grant begins a new release."""
+    with transaction(engine, actor=grant.publisher, reason=reason) as session:
+        production = lock(session, grant.production_id)
+        _fenced(session, grant).state = ReleaseState.ABANDONED
+        session.flush()
+        production.state = ProductionState.APPROVED
+
+
+def unfinished(engine: Engine) -> Sequence[int]:
+    """Return the productions that wait to be published: approved and forgotten, or their publisher silent."""
+    silent = select(Release.id).where(
+        Release.production_id == Production.id,
+        Release.state == ReleaseState.GRANTED,
+        Release.token_until < func.now(),
+    )
+    with Session(engine) as session:
+        return session.scalars(
+            select(Production.id)
+            .where(
+                (Production.state == ProductionState.APPROVED)
+                | ((Production.state == ProductionState.PUBLISHING) & silent.exists())
+            )
+            .order_by(Production.rank, Production.id)
+        ).all()
+
+
+def withdraw_unpublished(engine: Engine, store: ObjectStore, manifest_path: str) -> list[int]:
+    """Remove manifests whose publisher was killed after the put and whose release was then given up.
+
+    Returns the ids of those releases. Their files are orphans, which the sweep of `storage.retention` takes.
+    """
+    withdrawn = []
+    with Session(engine) as session:
+        given_up = session.execute(
+            select(Release.id, Release.prefix).where(Release.state == ReleaseState.ABANDONED)
+        ).all()
+    for release_id, prefix in given_up:
+        key = keys.release_file(prefix, manifest_path)
+        if any(found.key == key for found in store.list(key)):
+            store.delete(key)
+            withdrawn.append(release_id)
+    return withdrawn
+
+
+def _begin(session: Session, production: Production) -> Release:
+    if production.state != ProductionState.APPROVED:
+        raise TransitionRefused(
+            f"production {production.id} is {production.state}, not approved: it cannot be published"
+        )
+    review = session.scalars(
+        select(Review)
+        .where(Review.production_id == production.id)
+        .order_by(Review.id.desc())
+        .limit(1)
+    ).one()
+    production.state = ProductionState.PUBLISHING
+    session.flush()  # the database checks consent and approval here
+    assert production.content_digest is not None
+    release = Release(
+        production_id=production.id,
+        review_id=review.id,
+        consent_id=production.consent_id,
+        content_digest=production.content_digest,
+        prefix="",
+        token=uuid4(),
+        granted_to="",
+        token_until=func.now(),
+    )
+    session.add(release)
+    session.flush()
+    release.prefix = f"{keys.RELEASES}{release.id}"
+    return release
+
+
+def _take_over(session: Session, production: Production) -> Release:
+    release = session.scalars(
+        select(Release)
+        .where(Release.production_id == production.id, Release.state == ReleaseState.GRANTED)
+        .with_for_update()
+    ).one()
+    if not session.scalar(select(literal(release.token_until) < func.now())):
+        raise TransitionRefused(
+            f"{release.granted_to} is publishing production {production.id};"
+            f" its token holds until {release.token_until:%H:%M:%S}"
+        )
+    _check(session, production, release)
+    return release
+
+
+def _check(session: Session, production: Production, release: Release) -> None:
+    """Check consent and approval as they are now, against what the release was granted for."""
+    refusal, disapproval = session.execute(
+        select(
+            func.lectern_refusal(
+                production.voice_id,
+                production.consent_id,
+                production.manuscript_id,
+                production.territories,
+                PUBLICATION,
+            ),
+            func.lectern_approval_refusal(production.id, release.content_digest),
+        )
+    ).one()
+    if refusal is not None:
+        raise ConsentRefused(f"production {production.id} is not published: {refusal}")
+    if disapproval is not None or production.content_digest != release.content_digest:
+        raise ApprovalRefused(disapproval or f"production {production.id} changed since its grant")
+
+
+def _fenced(session: Session, grant: Grant) -> Release:
+    release = session.get(Release, grant.release_id, with_for_update=True, populate_existing=True)
+    if release is None or release.token != grant.token or release.state != ReleaseState.GRANTED:
+        raise LeaseLost(
+            f"the publish token of production {grant.production_id} is no longer held:"
+            " another publisher took over, or the release was given up"
+        )
+    return release
+
+
+def _after(seconds: float) -> datetime:
+    moment: datetime = text("now() + :s * interval '1 second'").bindparams(s=seconds)  # type: ignore[assignment]
+    return moment
