@@ -375,7 +375,7 @@ class MLP(nn.Module):
 
 
 def _gelu(x: Tensor) -> Tensor:
-    return F.gelu(x, approximate="tanh")
+    return F.gelu(x)
 
 
 def _final_gain(config: GriffinConfig) -> float:

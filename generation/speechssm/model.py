@@ -52,8 +52,6 @@ class SpeechConfig:
         Width inside the advance head.
     token_dropout
         Share of previous tokens masked in training, so that the text is listened to.
-    text_dropout
-        Share of training examples read without text.
     """
 
     backbone: GriffinConfig
@@ -61,7 +59,6 @@ class SpeechConfig:
     text_width: int
     advance_width: int
     token_dropout: float = 0.3
-    text_dropout: float = 0.15
 
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as plain JSON values."""
@@ -170,7 +167,7 @@ class SpeechSSM(nn.Module):
         vectors = self.text_encoder(units, word_starts)
         vectors = vectors.gather(1, pointer[..., None].expand(-1, -1, vectors.shape[-1]))
         previous_advance = torch.cat([state.advance[0][:, None], advances[:, :-1]], dim=1)
-        dwell = _dwell(previous_advance, state.dwell[0])
+        dwell = dwell_steps(previous_advance, state.dwell[0])
         previous = torch.cat([state.token[0][:, None], tokens[:, :-1]], dim=1)
         if self.training:
             masked = torch.rand(previous.shape, device=previous.device) < self.config.token_dropout
@@ -212,7 +209,7 @@ class SpeechSSM(nn.Module):
     def advance_logits(self, features: Tensor, tokens: Tensor) -> Tensor:
         """Score advances, [..., 4], given features [..., D] and the tokens [...] said there."""
         hidden = self.advance_enter(features) + self.advance_token(tokens)
-        logits: Tensor = self.advance_leave(F.gelu(hidden, approximate="tanh"))
+        logits: Tensor = self.advance_leave(F.gelu(hidden))
         return logits
 
     def _inputs(
@@ -240,8 +237,21 @@ def _embedding(count: int, width: int) -> nn.Embedding:
     return table
 
 
-def _dwell(previous_advance: Tensor, last_dwell: Tensor) -> Tensor:
-    """Count the steps [B, T] the pointer has stayed, from previous advances and the last dwell."""
+def dwell_steps(previous_advance: Tensor, last_dwell: Tensor) -> Tensor:
+    """Count for how long the pointer has stayed.
+
+    Parameters
+    ----------
+    previous_advance
+        [B, T], the advance before each step.
+    last_dwell
+        [B], the count at the step before the first.
+
+    Returns
+    -------
+    Tensor
+        [B, T], steps already spent on the unit, at most MAX_DWELL.
+    """
     step = torch.arange(previous_advance.shape[1], device=previous_advance.device)
     arrival = torch.where(previous_advance > 0, step, -1 - last_dwell[:, None])
     dwell: Tensor = step - arrival.cummax(dim=1).values
