@@ -147,6 +147,12 @@ class Reader:
                     f"{tuple(tensor[:, lane].shape)}: repair with the weights it was made by"
                 )
             tensor[:, lane] = part.to(tensor.device)
+        self._live[lane] = False
+
+    @torch.inference_mode()
+    def release(self, lane: int) -> None:
+        """Give up what a lane has under way: no step names it until it begins a window again."""
+        self._live[lane] = False
 
     @torch.inference_mode()
     def begin_window(self, lane: int, vectors: Tensor, seed: int) -> None:

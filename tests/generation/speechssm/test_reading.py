@@ -319,6 +319,21 @@ def test_a_continuation_without_text_goes_on_from_a_prompt(model: SpeechSSM) -> 
     assert same(continued[0], continued[5])
 
 
+@pytest.mark.parametrize("give_up", [Reader.release, Reader.admit])
+def test_a_lane_given_up_is_not_named_again(
+    model: SpeechSSM, give_up: Callable[[Reader, int], None]
+) -> None:
+    text = Text(model, 40, seed=1)
+    reader = Reader(model, LANES)
+    for lane in (0, 1):
+        reader.admit(lane)
+        reader.begin_window(lane, text.windows[0], lane)
+    reader.step()
+    give_up(reader, 0)
+    named = [reader.step() for _ in range(200)]
+    assert [lanes for lanes in named if lanes] == [[1]]
+
+
 def test_memory_does_not_grow_with_what_is_read(model: SpeechSSM) -> None:
     reader = Reader(model, 8)
 
