@@ -1,8 +1,8 @@
 """Backup and restore of the whole state: databases and every object that rows refer to, with digests.
 
-A backup is a folder: `objects/` under their keys, one `<name>.dump` for each database, and `backup.json`, which
-is written last and holds the digest of everything; without it the folder is no backup. Objects are those of the
-very moment of Lectern's dump, and nothing is deleted from the store until they are copied.
+A backup is a folder: `objects/` under their keys, one `<name>.dump` for each database, and `backup.json`,
+which is written last and holds the digest of everything; without it the folder is no backup. Its objects are
+those of the very moment of Lectern's dump, and nothing is deleted from the store until they are copied.
 """
 
 import json

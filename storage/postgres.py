@@ -157,9 +157,9 @@ class Cluster:
 
     def destroy(self) -> None:
         """Stop the server and remove the cluster with all its data; there is no way back."""
-        self.stop()
         record = self._read()
         if record is not None:
+            _stop(Path(record.place) / "data", at_once=True)
             shutil.rmtree(record.place, ignore_errors=True)
             shutil.rmtree(record.sockets, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -437,8 +437,10 @@ def _end_leftovers(data: Path) -> None:
             pid_file.unlink()
 
 
-def _stop(data: Path) -> None:
-    for how, wait_s in zip((signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), STOP_S, strict=True):
+def _stop(data: Path, *, at_once: bool = False) -> None:
+    """Stop the server: cleanly, then without its last checkpoint, then by force."""
+    ways = list(zip((signal.SIGINT, signal.SIGQUIT, signal.SIGKILL), STOP_S, strict=True))
+    for how, wait_s in ways[at_once:]:
         _signal(data, how)
         if _gone(data, wait_s):
             return

@@ -1,9 +1,9 @@
 """Publishing: the grant of a publish token, the files recorded under it, and the moment of publication.
 
 A release is all or nothing. `grant` checks consent, approval and that nothing changed since, and gives a
-token that fences every later step. Files are signed once, stored by conditional puts and recorded; a publisher
-that takes over reuses the recorded bytes. The manifest goes last, inside `finalise`, which checks everything
-again and holds the consent while the manifest is put: a revocation waits, or comes first and stops it.
+token that fences every later step. Files are signed once, stored by conditional puts and recorded; whoever
+takes over reuses the recorded bytes. The manifest goes last, inside `finalise`, which checks everything again
+and holds the consent while the manifest is put: a revocation waits, or comes first and stops it.
 """
 
 from collections.abc import Iterator, Sequence
