@@ -1,8 +1,8 @@
 """The object store: immutable bytes under keys, in a folder or in any S3 service, behind one interface.
 
 Both back ends promise the same: an object is there whole or not at all, a conditional put never overwrites,
-listing is in key order, and what went wrong is one of the errors of `storage.errors`. A key must not be a
-folder of another (`a` and `a/b`): neither back end can hold both.
+and what went wrong is one of the errors of `storage.errors`. A key must not be a folder of another (`a` and
+`a/b`): not every back end can hold both.
 """
 
 import base64
@@ -95,7 +95,7 @@ class ObjectStore(Protocol):
         """Return size and time of an object; raises ObjectMissing."""
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
-        """Yield all objects whose key begins with `prefix`, in the order of the keys' UTF-8 bytes."""
+        """Yield all objects whose key begins with `prefix`, in no promised order (services differ)."""
 
     def delete(self, key: str) -> None:
         """Remove an object; removing what is not there is no error."""
@@ -275,21 +275,17 @@ class FolderStore:
         _sync_folder(path.parent)
 
     def _keys(self, folder: Path, above: str, prefix: str) -> Iterator[str]:
-        """Yield keys in the order of their bytes, looking only into folders that can match."""
+        """Yield keys, looking only into folders that can match."""
         try:
-            entries = [
-                (entry.name + "/" * entry.is_dir(follow_symlinks=False))
-                for entry in os.scandir(folder)
-            ]
+            entries = sorted(folder.iterdir())
         except (FileNotFoundError, NotADirectoryError):
             return
-        for name in sorted(entries, key=os.fsencode):
-            key = above + name
-            if not above and name == UNFINISHED + "/":
-                continue
-            if name.endswith("/"):
-                if key.startswith(prefix) or prefix.startswith(key):
-                    yield from self._keys(folder / name, key, prefix)
+        for entry in entries:
+            key = above + entry.name
+            if entry.is_dir():
+                inside = f"{key}/"
+                if key != UNFINISHED and (inside.startswith(prefix) or prefix.startswith(inside)):
+                    yield from self._keys(entry, inside, prefix)
             elif key.startswith(prefix):
                 yield key
 

@@ -6,6 +6,7 @@ Rows forget their keys first and the objects go afterwards; whoever is killed in
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
@@ -22,7 +23,7 @@ ORPHAN_S = 24 * 3600.0
 """Age below which an object without a row may still be waiting for its transaction."""
 
 REFERENCED = """
-SELECT DISTINCT key COLLATE "C" AS key FROM (
+SELECT DISTINCT key FROM (
     SELECT prompt_key AS key FROM voice
     UNION ALL SELECT embeddings_key FROM voice
     UNION ALL SELECT document_key FROM consent
@@ -43,9 +44,11 @@ SELECT DISTINCT key COLLATE "C" AS key FROM (
     UNION ALL SELECT manifest_key FROM release WHERE state <> 'abandoned'
 ) AS keys
 WHERE key IS NOT NULL
-ORDER BY 1
 """
-"""Every key that a row refers to, in the order of its bytes (the order in which stores list)."""
+"""Every key that a row refers to."""
+
+_BATCH = 1000
+"""Keys compared with the rows at once."""
 
 _EXPIRE_TAKES = """
 WITH closed AS (
@@ -137,16 +140,9 @@ def expire_snapshots(
 def orphans(
     engine: Engine, store: ObjectStore, *, older_than_s: float = ORPHAN_S
 ) -> Iterator[ObjectInfo]:
-    """Yield objects older than that which no row refers to; both sides are read in order, none is held."""
+    """Yield objects older than that which no row refers to."""
     with engine.connect() as connection:
-        now = connection.execute(text("SELECT now()")).scalar_one()
-        referenced = referenced_keys(connection)
-        wanted = next(referenced, None)
-        for found in store.list():
-            while wanted is not None and wanted.encode() < found.key.encode():
-                wanted = next(referenced, None)
-            if found.key != wanted and (now - found.modified_at).total_seconds() >= older_than_s:
-                yield found
+        yield from _orphans(connection, store, older_than_s)
 
 
 def sweep_orphans(
@@ -162,28 +158,57 @@ def sweep_orphans(
             text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": DELETION_LOCK}
         ).scalar_one():
             return []
-        swept = list(orphans(engine, store, older_than_s=older_than_s))
+        swept = list(_orphans(connection, store, older_than_s))
         for orphan in swept:
             store.delete(orphan.key)
         return swept
 
 
 def referenced_keys(connection: Connection) -> Iterator[str]:
-    """Yield every key that a row refers to, in order, a thousand rows at a time."""
-    rows = connection.execution_options(yield_per=1000).execute(text(REFERENCED))
+    """Yield every key that a row refers to, some at a time."""
+    rows = connection.execution_options(yield_per=_BATCH).execute(text(REFERENCED))
     yield from rows.scalars()
 
 
 def missing_objects(engine: Engine, store: ObjectStore) -> Iterator[str]:
     """Yield the keys that rows refer to and the store does not hold: damage that `doctor` reports."""
     with engine.connect() as connection:
-        listed = (found.key for found in store.list())
-        found = next(listed, None)
-        for key in referenced_keys(connection):
-            while found is not None and found.encode() < key.encode():
-                found = next(listed, None)
-            if found != key:
-                yield key
+        _prepare(connection, "CREATE TEMPORARY TABLE listed (key text) ON COMMIT DROP")
+        for batch in _batches(store.list()):
+            connection.execute(
+                text("INSERT INTO listed SELECT unnest(CAST(:keys AS text[]))"),
+                {"keys": [found.key for found in batch]},
+            )
+        missing = text(f"{REFERENCED} EXCEPT SELECT key FROM listed ORDER BY 1")
+        yield from connection.execute(missing).scalars()
+
+
+def _orphans(
+    connection: Connection, store: ObjectStore, older_than_s: float
+) -> Iterator[ObjectInfo]:
+    """Compare a listing, some keys at a time, with all keys that rows referred to when it began."""
+    now = connection.execute(text("SELECT now()")).scalar_one()
+    _prepare(connection, f"CREATE TEMPORARY TABLE referenced ON COMMIT DROP AS {REFERENCED}")
+    _prepare(connection, "CREATE INDEX ON referenced (key)")
+    _prepare(connection, "ANALYZE referenced")
+    for batch in _batches(store.list()):
+        old = [one for one in batch if (now - one.modified_at).total_seconds() >= older_than_s]
+        known = set(
+            connection.execute(
+                text("SELECT key FROM referenced WHERE key = ANY (CAST(:keys AS text[]))"),
+                {"keys": [one.key for one in old]},
+            ).scalars()
+        )
+        yield from (one for one in old if one.key not in known)
+
+
+def _prepare(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement))
+
+
+def _batches(found: Iterator[ObjectInfo]) -> Iterator[list[ObjectInfo]]:
+    while batch := list(islice(found, _BATCH)):
+        yield batch
 
 
 def _delete(engine: Engine, store: ObjectStore, kind: str, gone: dict[int, list[str]]) -> Removed:
