@@ -275,7 +275,8 @@ SELECT id, lease, refusal FROM fenced;
 
 -- name: give_back_windows
 -- `counts`: the attempt counts; too many, or one that cannot be repeated, make a dead letter.
--- `expired`: only where the lease ran out (it may have been prolonged since it was found).
+-- `expired`: only where the lease ran out (it may have been prolonged since it was found); such work has
+-- waited for a lease's length already, and is free at once.
 UPDATE "window" AS w
 SET state = CASE WHEN back.dead OR (:counts AND w.attempts >= :max_attempts) THEN 'dead'
             ELSE CASE w.state WHEN 'rendering' THEN 'read' WHEN 'judging' THEN 'rendered'
@@ -286,7 +287,7 @@ SET state = CASE WHEN back.dead OR (:counts AND w.attempts >= :max_attempts) THE
     leased_by = NULL,
     lease_until = NULL,
     attempts = CASE WHEN :counts THEN w.attempts ELSE greatest(w.attempts - 1, 0) END,
-    not_before = CASE WHEN :counts
+    not_before = CASE WHEN :counts AND NOT :expired
                  THEN now() + least(:backoff_s * power(2, w.attempts - 1), :longest_backoff_s)
                       * interval '1 second' END,
     trouble = back.trouble
@@ -306,7 +307,7 @@ SET state = CASE WHEN back.dead OR (:counts AND c.attempts >= :max_attempts) THE
     leased_by = NULL,
     lease_until = NULL,
     attempts = CASE WHEN :counts THEN c.attempts ELSE greatest(c.attempts - 1, 0) END,
-    not_before = CASE WHEN :counts
+    not_before = CASE WHEN :counts AND NOT :expired
                  THEN now() + least(:backoff_s * power(2, c.attempts - 1), :longest_backoff_s)
                       * interval '1 second' END,
     trouble = back.trouble

@@ -74,8 +74,14 @@ def submit(
         )
 
 
-def plan(engine: Engine, production_id: int, windows: Sequence[int] = (3, 2)) -> None:
+def plan(
+    engine: Engine, store: ObjectStore, production_id: int, windows: Sequence[int] = (3, 2)
+) -> None:
     """Admit a production and plan chapters of so many windows."""
+    scripts = {
+        number: put_once(store, keys.script(production_id, number, DIGEST), b"a script")
+        for number in range(1, len(windows) + 1)
+    }
     with transaction(engine, actor="tester", reason="planned by the test") as session:
         productions.admit_one(session, production_id)
         productions.plan(
@@ -86,8 +92,8 @@ def plan(engine: Engine, production_id: int, windows: Sequence[int] = (3, 2)) ->
                     number=number,
                     title=f"Chapter {number}",
                     words=100,
-                    script_key=keys.script(production_id, number, DIGEST),
-                    script_digest=DIGEST,
+                    script_key=scripts[number].key,
+                    script_digest=scripts[number].digest,
                     spans=[(n * 10, n * 10 + 10) for n in range(count)],
                 )
                 for number, count in enumerate(windows, 1)
@@ -100,7 +106,7 @@ def producing(
 ) -> Production:
     """Return a production that is being produced, nothing of it done yet."""
     production = submit(engine, store, **order)  # type: ignore[arg-type]
-    plan(engine, production.id, windows)
+    plan(engine, store, production.id, windows)
     return production
 
 
@@ -110,9 +116,9 @@ def product(*what: object) -> bytes:
 
 
 def read(store: ObjectStore, lease: ChapterLease) -> Reading:
-    """Read the window at the cursor: tokens and snapshot follow from production, place and entry."""
+    """Read the window at the cursor: tokens and snapshot follow from place and entry."""
     entry = store.get(lease.snapshot_key) if lease.snapshot_key else b""
-    tokens = product("tokens", lease.production_id, lease.number, lease.cursor, entry)
+    tokens = product("tokens", lease.number, lease.cursor, entry)
     after = product("snapshot", tokens)
 
     def kept(name: str, data: bytes) -> tuple[str, str]:
@@ -134,7 +140,7 @@ def _kept(store: ObjectStore, lease: WindowLease, name: str, data: bytes) -> tup
 
 def reread(store: ObjectStore, lease: WindowLease) -> Rereading:
     entry = store.get(lease.entry_snapshot_key) if lease.entry_snapshot_key else b""
-    place = lease.production_id, lease.chapter_number, lease.number, lease.take
+    place = lease.chapter_number, lease.number, lease.take
     return Rereading(lease, 8, *_kept(store, lease, "tokens", product("again", place, entry)))
 
 

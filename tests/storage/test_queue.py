@@ -88,7 +88,6 @@ def test_a_late_writer_with_an_old_lease_is_refused(engine: Engine, store: Folde
     assert quick.lease_rendering() == []
     assert [s.leased_by for s in quick.stalled()] == ["slow"]
     assert quick.reclaim().requeued == 1
-    hurry(engine)
     [new] = quick.lease_rendering()
     assert new.id == old.id
     assert new.lease > old.lease
@@ -116,7 +115,6 @@ def test_one_batch_with_an_old_and_a_new_lease(engine: Engine, store: FolderStor
     read_all(engine, store, slow)
     [old] = slow.lease_rendering(1)
     quick.reclaim()
-    hurry(engine)
     leases = quick.lease_rendering(3)
     batch = [scenarios.render(store, lease) for lease in (old, *leases)]
     [refused] = quick.complete_renderings(batch)
