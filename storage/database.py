@@ -7,7 +7,7 @@ and copy both into the `event` rows. The rules that the database enforces come b
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
+from pathlib import Path
 from time import sleep
 from typing import TypeVar
 
@@ -30,6 +30,9 @@ from storage.errors import (
 
 MINIMUM_VERSION = 150_000
 """Oldest PostgreSQL that Lectern runs on, as `server_version_num` (15.0)."""
+
+SCRIPTS = Path(__file__).with_name("migrations")
+"""Where the migrations are."""
 
 MIGRATION_LOCK = 0x6C65_6374_0001
 """Advisory lock under which one process at a time migrates."""
@@ -187,9 +190,9 @@ def _alembic(url: str, run: Callable[[Config], None]) -> None:
     engine = connect(url)
     check_server(engine)
     try:
-        with as_file(files("storage") / "migrations") as scripts, engine.connect() as connection:
+        with engine.connect() as connection:
             config = Config()
-            config.set_main_option("script_location", str(scripts).replace("%", "%%"))
+            config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
             config.attributes["connection"] = connection
             connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
             connection.commit()

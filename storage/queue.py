@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, RowMapping, TextClause, text
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def _statements() -> dict[str, TextClause]:
-    source = files("storage").joinpath("queue.sql").read_text("utf-8")
+    source = Path(__file__).with_name("queue.sql").read_text("utf-8")
     parts = (part.split("\n", 1) for part in source.split("-- name: ")[1:])
     return {name.strip(): text(body) for name, body in parts}
 

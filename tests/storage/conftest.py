@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,7 +10,17 @@ import psycopg
 import pytest
 from sqlalchemy import Engine
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+
+def _load(name: str, path: Path) -> None:
+    """Import a module of the tests by its path (their folder on `sys.path` would hide `storage`)."""
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+_load("services", Path(__file__).parents[1] / "services.py")
 
 import services  # noqa: E402
 
