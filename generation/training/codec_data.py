@@ -71,7 +71,7 @@ class Crop:
 
 
 def heldout_paths() -> frozenset[str]:
-    """Recordings that no training may see (relative to the data's ``speech`` folder)."""
+    """Name the recordings that no training may see (relative to the data's ``speech`` folder)."""
     return frozenset(SPLIT.read_text().split("\n")) - {""}
 
 
@@ -113,9 +113,7 @@ def load_clip(data: Path, row: dict[str, str]) -> Clip:
         waveform = reduce_noise(waveform, noise_spectrum([waveform]))
     waveform = (waveform * (ACTIVE_RMS / max(1e-5, active_level(waveform)))).astype(np.float32)
     limit = min(rate, SAMPLE_RATE_HZ) / 2
-    return Clip(
-        row["corpus"], row["speaker"], row["text"], waveform, track_pitch(waveform), limit
-    )
+    return Clip(row["corpus"], row["speaker"], row["text"], waveform, track_pitch(waveform), limit)
 
 
 def load_clips(data: Path, rows: list[dict[str, str]]) -> list[Clip]:
@@ -177,5 +175,3 @@ def cut(clip: Clip, ratio: float, place: float, samples: int) -> Crop:
     warped = whole.warped(ratio, frames + _MARGIN // hop)
     pitch = Pitch(warped.f0_hz[_MARGIN // hop :], warped.voiced[_MARGIN // hop :])
     return Crop(waveform, pitch, min(clip.limit_hz * ratio, SAMPLE_RATE_HZ / 2))
-
-

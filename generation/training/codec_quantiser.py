@@ -11,7 +11,7 @@ from torch import Tensor
 from generation.codec.soundstream import SoundStreamModel, nearest
 from generation.codec.soundstream_decoder import mel_centres_hz
 from generation.rates import HOP_SAMPLES
-from generation.training.codec_data import SLOWEST, FASTEST, Clip, cut
+from generation.training.codec_data import FASTEST, SLOWEST, Clip, cut
 
 VECTORS = 60_000
 ITERATIONS = 12

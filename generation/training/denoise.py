@@ -50,7 +50,7 @@ def noise_spectrum(waveforms: Iterable[Floats]) -> Floats:
         level = np.where(level > 1e-12, level, np.inf)
         count = max(1, int(QUIET_SHARE * power.shape[1]))
         quiet.append(power[:, np.argsort(level)[:count]])
-    return np.concatenate(quiet, 1).mean(1).astype(np.float32)
+    return np.asarray(np.concatenate(quiet, 1).mean(1), np.float32)
 
 
 def reduce_noise(waveform: Floats, noise: Floats) -> Floats:
