@@ -42,6 +42,7 @@ class Section:
     title: str
     passages: list[Passage] = field(default_factory=list)
     types: frozenset[str] = frozenset()
+    listed: bool = False  # the table of contents names it
     holds_chapters: bool = False  # its entry in the contents has chapters below it
     link_share: float = 0.0  # share of its page's words that are links
     kind: ChapterKind = ChapterKind.BODY

@@ -1,14 +1,21 @@
 """EPUB 2 and 3: the package's pages, cut and joined into chapters by the book's own table of contents."""
 
-import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from generation.errors import EmptyManuscript, HostileManuscript
 from generation.manuscript.book import Book, ChapterKind
-from generation.manuscript.chapters import Passage, Section, letters, make_chapters, own_title
+from generation.manuscript.chapters import (
+    Passage,
+    Section,
+    divide_by_headings,
+    letters,
+    make_chapters,
+    own_title,
+)
 from generation.manuscript.container import Container, resolve
 from generation.manuscript.footnotes import note_bodies
 from generation.manuscript.markup import (
@@ -63,8 +70,8 @@ def read_epub(path: Path) -> Book:
         raise EmptyManuscript(
             f"{path.name} has no text to read. If its pages are pictures, submit a text edition."
         )
-    sections = _divide(contents, entries)
-    _judge(sections, package, contents)
+    sections = _divide(contents, entries, package.title)
+    _judge(sections, package)
     chapters = make_chapters(sections)
     return Book(
         title=package.title or path.stem,
@@ -153,10 +160,10 @@ class _Cut:
     types: frozenset[str]
 
 
-def _divide(contents: list[Content], entries: tuple[Entry, ...]) -> list[Section]:
+def _divide(contents: list[Content], entries: tuple[Entry, ...], book_title: str) -> list[Section]:
     cuts = _cuts(contents, entries)
     if not cuts:
-        return _divide_without_navigation(contents)
+        return _divide_without_navigation(contents, book_title)
     sections: list[Section] = []
     by_page: dict[int, list[_Cut]] = {}
     for cut in cuts:
@@ -164,7 +171,7 @@ def _divide(contents: list[Content], entries: tuple[Entry, ...]) -> list[Section
     for number, content in enumerate(contents):
         _divide_page(content, by_page.get(number, []), sections)
     sections = [p for p in sections if p.passages]
-    _move_trailing_headings(sections)
+    _move_headings(sections, book_title)
     return [p for p in sections if p.passages]
 
 
@@ -189,6 +196,7 @@ def _divide_page(content: Content, cuts: list[_Cut], sections: list[Section]) ->
                 cut.entry.title or own_title(inside),
                 inside,
                 types,
+                listed=True,
                 holds_chapters=cut.holds_chapters,
                 link_share=_link_share(content),
             )
@@ -291,48 +299,50 @@ def _declared_part(entry: Entry, contents: list[Content], pages: dict[str, int])
     return bool(first & PART_TYPES) and "chapter" not in first
 
 
-def _divide_without_navigation(contents: list[Content]) -> list[Section]:
-    """Cut at pages, or within a single page at its highest heading that comes twice."""
-    level = 0
-    if sum(1 for c in contents if c.passages) == 1:
-        levels = [p.level for c in contents for p in c.passages if p.level]
-        level = min((n for n in set(levels) if levels.count(n) > 1), default=0)
+def _divide_without_navigation(contents: list[Content], book_title: str) -> list[Section]:
+    """Cut at pages that begin with a heading, or within a single page at its chapters' headings."""
+    filled = [c for c in contents if c.passages]
+    if len(filled) == 1:
+        return divide_by_headings(filled[0].passages, book_title)
     sections: list[Section] = []
-    for content in contents:
-        fresh = True
-        for i, passage in enumerate(content.passages):
-            after_heading = i > 0 and content.passages[i - 1].level > 0
-            starts = fresh and (
-                not sections
-                or passage.level > 0
-                or _begins_anew([passage], content, sections[-1], False)
-            )
-            if starts or (level and 0 < passage.level <= level and not after_heading):
-                sections.append(Section(own_title(content.passages[i:]), types=passage.types))
-                sections[-1].link_share = _link_share(content)
-            sections[-1].passages.append(passage)
-            fresh = False
+    for content in filled:
+        first = content.passages[0]
+        if (
+            not sections
+            or first.level
+            or _begins_anew(content.passages, content, sections[-1], False)
+        ):
+            sections.append(Section(own_title(content.passages), types=first.types))
+            sections[-1].link_share = _link_share(content)
+        sections[-1].passages.extend(content.passages)
     return sections
 
 
-def _move_trailing_headings(sections: list[Section]) -> None:
-    """Give headings at a chapter's very end to the next one: its anchor stood on the second of two."""
-    for section, following in itertools.pairwise(sections):
-        if section.only_headings or not following.passages:
+def _move_headings(sections: list[Section], book_title: str) -> None:
+    """Give headings in front of an entry's anchor to its chapter: the anchor stood on the last of several.
+
+    These are headings at the very end of the chapter before, or in front of the first chapter of a page.
+    """
+    for section, following in pairwise(sections):
+        if not following.passages or not section.passages:
+            continue
+        if section.only_headings and (section.listed or _says_only(section, book_title)):
             continue
         document = following.passages[0].block.document
-        while (
-            section.passages
-            and section.passages[-1].level
-            and section.passages[-1].block.document == document
-        ):
+        while section.passages and section.passages[-1].level:
+            if section.passages[-1].block.document != document:
+                break
             following.passages.insert(0, section.passages.pop())
+
+
+def _says_only(section: Section, book_title: str) -> bool:
+    return letters(" ".join(p.block.text for p in section.passages)) == letters(book_title)
 
 
 # Judging what is front matter, body and back matter.
 
 
-def _judge(sections: list[Section], package: Package, contents: list[Content]) -> None:
+def _judge(sections: list[Section], package: Package) -> None:
     start = _body_start(sections, package.guide)
     seen_body = False
     for i, section in enumerate(sections):
