@@ -125,7 +125,7 @@ def _phonemes(source: str, text: str, word: str, notation: str, respelled: bool)
     notation = notation.strip()
     if notation.startswith("/") and notation.endswith("/") and len(notation) > 2:
         notation, respelled = notation[1:-1], False
-    if respelled and re.search(r"[^A-Za-z\s-]", notation):
+    if not notation.isascii():
         respelled = False
     try:
         units = parse_respelling(notation) if respelled else parse_ipa(notation)

@@ -11,26 +11,8 @@ from enum import StrEnum
 from generation.manuscript.book import Place
 
 VOWELS = (
-    "A",
-    "I",
-    "O",
-    "W",
-    "Y",
-    "æ",
-    "ɑ",
-    "ɔ",
-    "ə",
-    "ɛ",
-    "ɝ",
-    "ɚ",
-    "ɪ",
-    "i",
-    "ʊ",
-    "u",
-    "ʌ",
-    "ᵻ",
-    "ᵊ",
-)
+    "A", "I", "O", "W", "Y", "æ", "ɑ", "ɔ", "ə", "ɛ", "ɝ", "ɚ", "ɪ", "i", "ʊ", "u", "ʌ", "ᵻ", "ᵊ",
+)  # fmt: skip
 """A eɪ, I aɪ, O oʊ, W aʊ, Y ɔɪ as in the misaki lexicons; ɝ as in nurse, ɚ as in letter."""
 
 CONSONANTS = (

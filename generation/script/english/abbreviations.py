@@ -17,7 +17,7 @@ _ANYWHERE = {
     "op. cit.": "op cit", "ca.": "circa", "memo.": "memo", "recd.": "received",
     "Mass.": "Massachusetts", "Conn.": "Connecticut", "Penn.": "Pennsylvania", "Calif.": "California",
     "Fla.": "Florida", "Tenn.": "Tennessee", "Wis.": "Wisconsin", "Okla.": "Oklahoma",
-    "Ill.": "Illinois", "Minn.": "Minnesota", "Va.": "Virginia",
+    "Ill.": "Illinois", "Minn.": "Minnesota", "Va.": "Virginia", "Cal.": "California", "Esq.": "Esquire",
 }  # fmt: skip
 _NEVER_LAST = word_set("i.e. e.g. viz. cf. vs. approx. N.B. est. ca. incl. max. tel. Tel.") | {
     "i. e.",
@@ -34,7 +34,7 @@ _NUMBERED = {
 }  # fmt: skip
 _WEEKDAYS = {
     "Mon.": "Monday", "Tue.": "Tuesday", "Tues.": "Tuesday", "Wed.": "Wednesday", "Thu.": "Thursday",
-    "Thurs.": "Thursday", "Fri.": "Friday", "Sat.": "Saturday", "Sun.": "Sunday",
+    "Thurs.": "Thursday", "Thur.": "Thursday", "Fri.": "Friday", "Sat.": "Saturday", "Sun.": "Sunday",
 }  # fmt: skip
 
 
@@ -85,5 +85,6 @@ RULES: tuple[Rule, ...] = (
     rule(rf"(?<![\w.]){_pattern(_INNER)}(?!\w)", _anywhere, "."),
     rule(rf"(?<![\w.]){_pattern(_LAST)}(?!\w)", _anywhere, ".X", may_end=True),
     rule(rf"(?<![\w.]){_pattern(_WEEKDAYS)}(?=,?[ ](?:\d|[A-Z][a-z]{{2}})|$)", _weekday, "."),
+    rule(r"(?<![\w.])(?:Tues?|Wed|Thurs?)\.(?=[ ,;)])", _weekday, ".", may_end=True),
     rule(r"(?<=[\w.][ ])v\.(?=[ ][A-Z])", _versus, "."),
 )

@@ -70,15 +70,15 @@ def _unit(match: re.Match[str]) -> Spoken:
 
 RULES: tuple[Rule, ...] = (
     rule(
+        r"\b(?P<kind_all>(?P<kind>Apt|Rm|Ste|Fl)\.)[ ]\#?(?P<number>(?P<n>\d+)-?(?P<letter>[A-Z])?)\b",
+        _unit,
+    ),
+    rule(
         r"(?<![\w.,$£€])(?P<house>(?P<n>\d{1,5})(?P<letter>[A-Za-z])?)"
         rf"(?=,?[ ]{_NAME}(?:(?:{_FULL})\b|(?:{_SHORT})(?:\.|\b)))",
         _numbered_street,
     ),
     rule(r"(?<![\w.,$£€-])(?P<n>\d{1,3})(?P<letter>[A-H])(?![\w-])", _lettered),
-    rule(
-        r"\b(?P<kind_all>(?P<kind>Apt|Rm|Ste|Fl)\.)[ ]#?(?P<number>(?P<n>\d+)-?(?P<letter>[A-Z])?)\b",
-        _unit,
-    ),
     rule(r"(?P<po>\bP\.?[ ]?O\.?)(?=[ ]Box)[ ]Box[ ](?P<n>\d+)\b", _box),
     rule(r"(?<=[A-Z]{2}[ ])(?P<zip>\d{5}(?:-\d{4})?)(?![\w-])", _zip),
     rule(

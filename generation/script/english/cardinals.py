@@ -77,9 +77,7 @@ RULES: tuple[Rule, ...] = (
         rf"(?<![\w.,/-])(?P<first>{_NUMBER})(?P<rest>[-–](?P<last>{_NUMBER}))(?![\w/-]|[.,]\d)",
         _range,
     ),
-    rule(
-        rf"(?<![\w.,/-])(?P<first>{_NUMBER})[ ]?[x×][ ]?(?P<last>{_NUMBER})(?![\w/-]|[.,]\d)", _by
-    ),
+    rule(rf"(?<![\w.,/-])(?P<first>{_NUMBER})[ ]?x[ ]?(?P<last>{_NUMBER})(?![\w/-]|[.,]\d)", _by),
     rule(
         r"(?<![\w.,])(?P<minus>(?<!\S)[-−](?=[\d.]))?(?P<n>(?:\d{1,3}(?:,\d{3})+|\d+)?\.\d+)(?![\w.]|,\d)",
         _decimal,

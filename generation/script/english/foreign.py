@@ -12,22 +12,36 @@ from functools import cache
 from generation.script.phonemes import Phonemes, parse_ipa
 
 _NAMES = {
-    "goethe": "ɡˈɜɹtə", "nietzsche": "nˈiʧə", "versailles": "vəɹsˈI", "dumas": "dumˈɑ",
-    "camus": "kæmˈu", "proust": "pɹˈust", "descartes": "dAkˈɑɹt", "monsieur": "məsjˈɜɹ",
-    "messieurs": "mAsjˈɜɹ", "madame": "mədˈɑm", "mademoiselle": "mˌædəmwəzˈɛl", "messrs": "mˈɛsəɹz",
-    "messers": "mˈɛsəɹz", "señor": "sAnjˈɔɹ", "señora": "sAnjˈɔɹə", "signor": "sinjˈɔɹ",
-    "signora": "sinjˈɔɹə", "signorina": "sˌinjəɹˈinə", "fräulein": "fɹˈYlIn", "herr": "hˈɛɹ",
-    "frau": "fɹˈW", "quixote": "kihˈOti", "juan": "hwˈɑn", "josé": "hOzˈA", "jesús": "hAsˈus",
-    "jean": "ʒˈɑn", "henri": "ɑnɹˈi", "guy": "ɡˈi", "françois": "fɹɑnswˈɑ", "jacques": "ʒˈɑk",
-    "étienne": "Atjˈɛn", "louis": "lˈui", "rené": "ɹənˈA", "wilhelm": "vˈɪlhˌɛlm", "ludwig": "lˈudvɪɡ",
-    "johann": "jˈOhɑn", "hans": "hˈɑns", "heinrich": "hˈInɹɪk", "giovanni": "ʤOvˈɑni",
-    "giuseppe": "ʤuzˈɛpi", "guillermo": "ɡijˈɛɹmO", "lestrade": "ləstɹˈAd", "lecoq": "ləkˈɑk",
-    "dupin": "dupˈæn", "marseilles": "mɑɹsˈA", "bordeaux": "bɔɹdˈO", "de": "də", "du": "du",
-    "des": "dA", "la": "lɑ", "le": "lə", "les": "lA", "et": "A", "un": "ʌn", "une": "un", "el": "ɛl",
-    "von": "vɔn", "van": "væn", "der": "dəɹ", "zu": "tsu", "di": "di", "da": "dɑ", "est": "A",
-    "c'est": "sA", "que": "kə", "qui": "ki", "rien": "ɹjˈæn", "tout": "tˈu", "nous": "nˈu",
-    "vous": "vˈu",
+    "née": "nˈA", "né": "nˈA", "flaubert": "flObˈɛɹ", "d'artagnan": "dɑɹtˈænjən", "goethe": "ɡˈɜɹtə",
+    "nietzsche": "nˈiʧə", "versailles": "vəɹsˈI", "dumas": "dumˈɑ", "camus": "kæmˈu",
+    "proust": "pɹˈust", "descartes": "dAkˈɑɹt", "monsieur": "məsjˈɜɹ", "messieurs": "mAsjˈɜɹ",
+    "madame": "mədˈɑm", "mademoiselle": "mˌædəmwəzˈɛl", "messrs": "mˈɛsəɹz", "messers": "mˈɛsəɹz",
+    "señor": "sAnjˈɔɹ", "señora": "sAnjˈɔɹə", "signor": "sinjˈɔɹ", "signora": "sinjˈɔɹə",
+    "signorina": "sˌinjəɹˈinə", "fräulein": "fɹˈYlIn", "herr": "hˈɛɹ", "frau": "fɹˈW",
+    "quixote": "kihˈOti", "juan": "hwˈɑn", "josé": "hOzˈA", "jesús": "hAsˈus", "henri": "ɑnɹˈi",
+    "françois": "fɹɑnswˈɑ", "jacques": "ʒˈɑk", "étienne": "Atjˈɛn", "rené": "ɹənˈA",
+    "wilhelm": "vˈɪlhˌɛlm", "ludwig": "lˈudvɪɡ", "johann": "jˈOhɑn", "hans": "hˈɑns",
+    "heinrich": "hˈInɹɪk", "giovanni": "ʤOvˈɑni", "giuseppe": "ʤuzˈɛpi", "guillermo": "ɡijˈɛɹmO",
+    "lestrade": "ləstɹˈAd", "lecoq": "ləkˈɑk", "dupin": "dupˈæn", "marseilles": "mɑɹsˈA",
+    "bordeaux": "bɔɹdˈO", "de": "də", "du": "du", "la": "lɑ", "le": "lə", "el": "ɛl", "von": "vɔn",
+    "van": "væn", "der": "dəɹ", "zu": "tsu", "di": "di", "da": "dɑ",
 }  # fmt: skip
+
+
+_COMMON = {
+    "fr": {
+        "des": "dA", "les": "lA", "et": "A", "un": "ʌn", "une": "un", "est": "A", "qui": "ki",
+        "que": "kə", "rien": "ɹjˈæn", "tout": "tˈu", "nous": "nˈu", "vous": "vˈu", "c'est": "sA",
+        "homme": "ɔm", "l'homme": "lɔm", "la": "lɑ", "le": "lə",
+        "de": "də", "je": "ʒə", "ne": "nə", "pas": "pɑ",
+        "mon": "mɔn", "femme": "fɑm", "monde": "mˈɔnd", "il": "il",
+        "elle": "ɛl", "dans": "dɑn", "sans": "sɑn",
+    },
+    "de": {"ich": "ɪk", "und": "ʊnt", "das": "dɑs", "die": "di", "der": "dɛɹ", "ein": "In", "ist": "ɪst"},
+    "es": {"y": "i", "el": "ɛl", "la": "lɑ", "de": "dA", "que": "kA"},
+    "it": {"e": "A", "il": "il", "la": "lɑ", "di": "di", "che": "kA"},
+}  # fmt: skip
+"""Small words of each language, for text marked as being of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,12 +341,12 @@ SPELLINGS = {"fr": _FRENCH, "de": _GERMAN, "es": _SPANISH, "it": _ITALIAN}
 
 _CUES = {
     "fr": re.compile(
-        r"eau|eux$|oi[sxrt]?e?$|[ao]ult$|ç|œ|[èêëîïôâûù]|é(?!$)|ée$|ille$|ette$|elle$|ois|aud$|ard$|ieux|gny|quet|igne|ière$|^d'|^l'|ssier$|^le[A-Zv]"
+        r"eau|eux$|oi[sxrt]?e?$|[ao]ult$|ç|œ|[èêëîïôâûù]|é|ée$|ille$|ette$|elle$|ois|aud$|ard$|ieux|gny|quet|igne|ière$|^d'|^l'|ssier$|^le[A-Zv]"
     ),
     "de": re.compile(
         r"sch|ß|[äöü]|tz|stein$|berg$|wald$|mann$|heim$|burg$|bach$|dorf$|^kn|ücke|eich|krie"
     ),
-    "es": re.compile(r"ñ|[aeo]z$|[áíóú]|illa?o?s?$|ález$|guez$|^gua|^que|ientes$|ero$|ador$"),
+    "es": re.compile(r"ñ|(?:gu|n|d|r|l|m)ez$|[áíóú]|illa?o?s?$|^gua|^que|ientes$|ero$|ador$"),
     "it": re.compile(
         r"[ie]ni$|elli$|ell[ao]$|[ei]tt[io]$|cci|zz[aio]|gli|ucci|acchi|occhi|ghi$|ino$|ardo$|ò$"
     ),
@@ -350,6 +364,13 @@ def language_of(word: str) -> str | None:
 def known_name(word: str) -> Phonemes | None:
     """Return the phonemes of a foreign name or word that is in every narrator's ear."""
     notation = _NAMES.get(word.lower())
+    return parse_ipa(notation) if notation else None
+
+
+@cache
+def common_word(word: str, tag: str) -> Phonemes | None:
+    """Return the phonemes of a small word of a marked language, None where it is no such word."""
+    notation = _COMMON.get(tag.split("-")[0].lower(), {}).get(word.lower())
     return parse_ipa(notation) if notation else None
 
 

@@ -10,6 +10,13 @@ from dataclasses import dataclass
 from generation.script.english.rules import word_set
 from generation.script.english.tags import parent
 
+_MODALS = word_set(
+    """
+    will would shall should can could may might must cannot i'll you'll we'll they'll
+    he'll she'll
+    """
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -27,7 +34,9 @@ class Context:
 
     @property
     def parent(self) -> str:
-        """The class of the word's tag: NOUN, VERB, ADJ, ADV."""
+        """The class of the word's tag (NOUN, VERB, ADJ, ADV); what follows a modal is a verb."""
+        if self.word(-1) in _MODALS or self.word(-1).endswith("n't"):
+            return "VERB"
         return parent(self.tag)
 
     def word(self, offset: int) -> str:
@@ -60,10 +69,18 @@ class Context:
 Choice = Callable[[Context], str | None]
 _AUXILIARIES = word_set(
     """
-    to do does did don't doesn't didn't will would shall should can could may might must let won't
-    wouldn't can't couldn't shan't cannot 'll and not never i'll you'll we'll they'll he'll she'll
+    to do does did don't doesn't didn't will would shall should can could may might must let
+    won't wouldn't can't couldn't shan't cannot 'll not i'll you'll we'll they'll he'll
+    she'll
     """
 )
+_PAUSED = frozenset(["", ",", ".", ";", ":", "?", "!"])
+_NEARBY = word_set("to by at upon beside behind together up on in as")
+_EXAMINED = word_set(
+    "detail details inspection examination description attention care account particulars"
+)
+_BIDDING = word_set("pray please kindly")
+_HABIT = word_set("always often never usually every generally sometimes")
 _DETERMINERS = word_set(
     "a an the this that his her my your our their its some any no each every of"
 )
@@ -85,23 +102,29 @@ _QUARREL = word_set("kick kicked kicking make making made such having had devil 
 
 
 def _read(context: Context) -> str:
-    if context.tag == "VB" or context.word(-1) in _AUXILIARIES - {"and"}:
+    if (context.tag == "NN" and context.word(-1) in _DETERMINERS) or context.word(
+        -1
+    ) in _AUXILIARIES | _BIDDING:
         return "ɹˈid"
-    if context.word(-2) in _AUXILIARIES - {"and", "to"} and context.tag in ("VB", "VBP"):
+    if context.tag == "VB" and context.word(-2) in _AUXILIARIES:
         return "ɹˈid"
-    if context.tag == "VBP" and context.near(
-        frozenset({"always", "often", "never", "usually", "every"}), 3
-    ):
-        return "ɹˈid"
-    return "ɹˈid" if context.tag in ("NN", "NNP") else "ɹˈɛd"
+    if context.tag in ("VB", "VBP", "NN", "NNP"):
+        return "ɹˈɛd" if _told_in_past(context) else "ɹˈid"
+    return "ɹˈɛd"
+
+
+def _told_in_past(context: Context) -> bool:
+    """Whether a bare form is the past of a tale: a subject or another past verb stands before it."""
+    if context.tag_at(-1) in ("PRP", "NNP", "NN", "NNS", "RB", "WP"):
+        return not context.near(_HABIT, 3)
+    return "VBD" in context.tags[: context.at]
 
 
 def _lead(context: Context) -> str:
-    metal = context.word(1) in _METAL or (
-        context.word(-1) in ("of", "as", "molten", "like", "with", "hot")
-        and context.word(1) in ("", ",", ".", ";", "and", "in")
-    )
-    return "lˈɛd" if metal else "lˈid"
+    ends = context.word(1) in ("", ",", ".", ";", ":", "?", "!", "and", "in", "or")
+    turned = context.word(-1) == "to" and context.word(-2).startswith(("turn", "chang", "melt"))
+    stuff = context.word(-1) in ("of", "as", "molten", "like", "with", "hot", "into")
+    return "lˈɛd" if context.word(1) in _METAL or (ends and (turned or stuff)) else "lˈid"
 
 
 def _bow(context: Context) -> str:
@@ -154,21 +177,20 @@ def _wound(context: Context) -> str:
 
 
 def _close(context: Context) -> str:
-    if context.word(1) in (
-        "to",
-        "by",
-        "at",
-        "upon",
-        "beside",
-        "behind",
-        "together",
-        "up",
-        "on",
+    if context.parent == "VERB" and context.word(-1) in _AUXILIARIES | _PAUSED:
+        return "klˈOz"
+    if context.word(-1) in _PAUSED and context.word(1) in (
         "in",
-        "as",
+        "the",
+        "your",
+        "that",
+        "this",
+        "it",
     ):
-        shut = context.tag in ("VB", "NN") and context.word(-1) in ("to", "will", "the", "a", "its")
-        return "klˈOz" if shut else "klˈOs"
+        return "klˈOz"
+    if context.word(1) in _NEARBY:
+        ended = context.parent == "NOUN" and context.word(-1) in ("the", "a", "its")
+        return "klˈOz" if ended else "klˈOs"
     return "klˈOz" if context.parent in ("VERB", "NOUN") else "klˈOs"
 
 
@@ -192,9 +214,9 @@ def _lives(context: Context) -> str:
 
 
 def _minute(context: Context) -> str:
-    tiny = context.parent == "ADJ" and (
-        context.before_noun or context.word(-1) in ("very", "so", "most", "too")
-    )
+    if context.word(-1) in ("very", "so", "most", "too", "such", "more", "and"):
+        return "mInˈut" if context.parent == "ADJ" or context.before_noun else "mˈɪnət"
+    tiny = context.tag_at(1) == "NNS" or context.word(1) in _EXAMINED or context.parent == "ADJ"
     counted = context.word(-1) in (
         "a",
         "one",
@@ -204,18 +226,17 @@ def _minute(context: Context) -> str:
         "per",
         "last",
         "this",
-        "that",
         "next",
     )
     return (
-        "mInˈut" if tiny and not (counted and not context.tag_at(1).startswith("NN")) else "mˈɪnət"
+        "mInˈut"
+        if tiny and context.before_noun and not (counted and context.word(1) not in _EXAMINED)
+        else "mˈɪnət"
     )
 
 
 def _content(context: Context) -> str:
-    if context.word(-1).endswith("'s") or context.parent != "NOUN" or context.word(1) == "with":
-        return "kəntˈɛnt"
-    return "kˈɑntɛnt"
+    return "kˈɑntɛnt" if context.parent == "NOUN" and context.word(1) == "of" else "kəntˈɛnt"
 
 
 def _deserts(context: Context) -> str:
@@ -276,7 +297,7 @@ def _proper(name: str, common: str) -> Choice:
     """Return a choice between a proper name inside a sentence and the common word."""
 
     def choose(context: Context) -> str:
-        return name if context.capital and context.at and context.tag.startswith("NNP") else common
+        return name if context.capital and context.word(-1)[:1].isalpha() else common
 
     return choose
 

@@ -4,7 +4,7 @@ import re
 
 from generation.script.english.fractions import parts
 from generation.script.english.numbers import cardinal, decimal
-from generation.script.english.rules import Rule, Spoken, piece, rule
+from generation.script.english.rules import Rule, Spoken, after, piece, rule
 
 _UNITS = {
     "in": ("inch", "inches"), "ft": ("foot", "feet"), "yd": ("yard", "yards"), "yds": ("yard", "yards"),
@@ -54,7 +54,7 @@ def _amount(match: re.Match[str]) -> str:
 
 def _measure(match: re.Match[str]) -> Spoken:
     unit = match["unit"].replace(".", "") if match["unit"] not in _UNITS else match["unit"]
-    if unit in ("in", "st", "m") and not match["dot"] and _ambiguous(match):
+    if _ambiguous(match):
         return None
     if unit not in _UNITS:
         unit = {"mph": "mph", "hp": "hp"}.get(unit, unit)
@@ -65,10 +65,13 @@ def _measure(match: re.Match[str]) -> Spoken:
 
 
 def _ambiguous(match: re.Match[str]) -> bool:
-    """Whether "in", "st" or "m" without a full stop is likely the word or an ordinal's ending."""
-    if match["unit"] == "in":
-        return True
-    return match["unit"] == "st" and not match["gap"]
+    """Whether the unit is likelier the word "in", an ordinal's ending or a point of the compass."""
+    unit = match["unit"]
+    if unit in ("in", "st") and not match["dot"]:
+        return unit == "in" or not match["gap"]
+    return (
+        unit in ("W", "V", "L") and bool(match["dot"]) and bool(re.match(r" [A-Z]", after(match)))
+    )
 
 
 def _feet_inches(match: re.Match[str]) -> Spoken:

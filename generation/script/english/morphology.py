@@ -86,6 +86,7 @@ def _genitive(word: str, known: Lookup) -> Phonemes | None:
         ("'re", "əɹ"),
         ("n't", "ᵊnt"),
         ("'m", "m"),
+        ("'n", "ən"),
     ):
         if word.endswith(ending) and (stem := known(word[: -len(ending)])):
             if ending == "'d" and stem[-1] in "td":

@@ -17,6 +17,14 @@ _FORMS = {
 _ODD = re.compile("[" + "".join(_FORMS) + "]|.[\u0300-\u036f]+", re.DOTALL)
 
 
+_CLIPPED = (
+    "tis|twas|twere|twill|twould|twixt|em|cause|bout|til|till|gainst|neath|un|pon|mongst|cept|fraid|nother|tain|"
+    "twon|spose|low|lowed|ere|er|ave|ad|n|nough|thout|deed|nuff|stead"
+)
+_STRAIGHT_OPENING = re.compile(rf"(?<![\w.,!?'])'(?=[^\W\d_])(?!(?:{_CLIPPED})\b)", re.IGNORECASE)
+"""A straight quote before a word, unless it stands for dropped letters, opens a quotation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Printed:
     """Regular text and, for each of its characters, the index in the block's own text."""
@@ -31,7 +39,8 @@ class Printed:
 
 def regular(text: str) -> Printed:
     """Return the regular form of a block's text."""
-    if text.isascii() and "`" not in text and "\n" not in text and "\t" not in text:
+    text = _STRAIGHT_OPENING.sub("‘", text)
+    if text.isascii() and not _ODD.search(text):
         return Printed(text, tuple(range(len(text))))
     out: list[str] = []
     origin: list[int] = []

@@ -9,7 +9,7 @@ from generation.script.english import foreign, lexicons
 from generation.script.english.guess import guess
 from generation.script.english.heteronyms import CHOICES, Context
 from generation.script.english.morphology import compound, inflected, prefixed, with_s
-from generation.script.english.weak import AT_PAUSE, BEFORE_VOWEL, WEAK
+from generation.script.english.weak import AT_PAUSE, BEFORE_VOWEL, SAID_AS, WEAK
 from generation.script.phonemes import Phonemes, parse_ipa, stressed, weakened
 
 _VOWEL_LETTERS = frozenset("AIOWYæɑɔəɛɝɚɪiʊuʌᵻᵊ")
@@ -121,7 +121,12 @@ def _known(lowered: str) -> Phonemes | None:
         if entry:
             return parse_ipa(entry)
     if (ipa := lexicons.gruut_ipa(lowered)) is not None:
-        return stressed(parse_ipa(ipa))
+        units = stressed(parse_ipa(ipa))
+        return (
+            (*units[:-2], "ᵻ0", "z")
+            if lowered.endswith("'s") and units[-2:] == ("ɪ0", "z")
+            else units
+        )
     return None
 
 
@@ -152,7 +157,9 @@ def _once_derived(lowered: str) -> Phonemes | None:
 def plain(word: str) -> Saying:
     """Return how a word is said whatever its place."""
     lowered = word.lower()
-    if name := foreign.known_name(word) if not word.islower() or not lowered.isascii() else None:
+    if lowered in SAID_AS:
+        return Saying(parse_ipa(SAID_AS[lowered]))
+    if name := _foreign_name(word):
         return Saying(name)
     if spelled := _acronym(word):
         return Saying(spelled)
@@ -175,6 +182,13 @@ def plain(word: str) -> Saying:
     return _guessed(lowered)
 
 
+def _foreign_name(word: str) -> Phonemes | None:
+    if word.islower() and word.isascii():
+        return None
+    name = foreign.known_name(word.removesuffix("'s"))
+    return with_s(name) if name and word.endswith("'s") else name
+
+
 def _guessed(lowered: str) -> Saying:
     if lowered.endswith("'s"):
         return Saying(with_s(guess(lowered[:-2])), guessed=True)
@@ -184,9 +198,11 @@ def _guessed(lowered: str) -> Saying:
 @cache
 def of_language(word: str, tag: str) -> Saying | None:
     """Return how a word marked as of another language is said, None where that language has no rules."""
-    if name := foreign.known_name(word):
-        return Saying(name)
-    said = foreign.read_foreign(word, tag)
+    said = (
+        foreign.common_word(word, tag)
+        or foreign.known_name(word)
+        or foreign.read_foreign(word, tag)
+    )
     return Saying(said) if said else None
 
 
@@ -194,8 +210,8 @@ _BRITISH = (
     ("our", "or"), ("ours", "ors"), ("oured", "ored"), ("ouring", "oring"), ("ise", "ize"),
     ("ised", "ized"), ("ising", "izing"), ("isation", "ization"), ("yse", "yze"), ("tre", "ter"),
     ("tres", "ters"), ("logue", "log"), ("ence", "ense"), ("lled", "led"), ("lling", "ling"),
-    ("ller", "ler"), ("xion", "ction"), ("ourite", "orite"), ("ourable", "orable"), ("oe", "e"),
-    ("ae", "e"), ("gramme", "gram"),
+    ("ller", "ler"), ("xion", "ction"), ("eable", "able"), ("ourite", "orite"),
+    ("ourable", "orable"), ("oe", "e"), ("ae", "e"), ("gramme", "gram"),
 )  # fmt: skip
 
 

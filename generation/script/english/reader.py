@@ -155,17 +155,14 @@ def _say(
     piece = word.piece
     if piece.phonemes:
         return pronounce.Saying(piece.phonemes)
-    same_piece = following is not None and following.piece is piece
+    nearest = following if following is not None and word.pause is None else None
+    if nearest is not None and _is_stutter(word, nearest):
+        return pronounce.Saying(_stutter(nearest.text))
     if len(word.text) == 1 and _is_letter_name(word, context, at_pause):
-        if (
-            same_piece
-            and following is not None
-            and piece.plain
-            and following.text[:1].lower() == word.text.lower()
-        ):
-            return pronounce.Saying(_stutter(following.text))
         spelled = pronounce.letter(word.text)
-        more = same_piece and following is not None and len(following.text) == 1
+        more = (
+            nearest is not None and len(nearest.text) == 1 and _is_letter_name(nearest, None, False)
+        )
         return pronounce.Saying(weakened(spelled) if more else spelled)
     if word.language and (foreign := pronounce.of_language(word.text, word.language)):
         return foreign
@@ -191,6 +188,17 @@ def _is_letter_name(word: _Word, context: Context | None, at_pause: bool) -> boo
             and (context.word(-1) in _LETTERED or (at_pause and context.at > 0))
         )
     return True
+
+
+def _is_stutter(word: _Word, following: _Word) -> bool:
+    """Whether a word is a false start of the next, hyphened to it: b-but, ch-chow."""
+    start = word.text.lower()
+    return (
+        word.piece is following.piece
+        and word.piece.plain
+        and not set(start) & set("aeiouy")
+        and following.text.lower().startswith(start)
+    )
 
 
 def _stutter(word: str) -> Phonemes:

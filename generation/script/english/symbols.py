@@ -73,7 +73,7 @@ def _web(match: re.Match[str]) -> Spoken:
 
 def _blank(match: re.Match[str]) -> Spoken:
     """Read a name left out ("Lord ——", "the ——shire militia") as "blank"."""
-    return "blank"
+    return "blank's" if match.group().endswith("'s") else "blank"
 
 
 def _blank_in_word(match: re.Match[str]) -> Spoken:
@@ -92,7 +92,7 @@ RULES: tuple[Rule, ...] = (
         rf"(?<![\w⸺⸻—]){_BLANK}(?P<rest>shire|ton|ford|ham|borough|bury)\b", _blank_in_word, "⸺⸻—-_"
     ),
     rule(
-        rf"(?<=\s){_BLANK}(?=[\s,.;:?!')]|$)|(?<![\w⸺⸻—]){_BLANK}(?=[ ](?:street|regiment|Street)|'s)",
+        rf"(?<=\s){_BLANK}(?:'s\b)?(?=[\s,.;:?!')]|$)|(?<![\w⸺⸻—]){_BLANK}(?=[ ](?:[Ss]treet|regiment))",
         _blank,
         "⸺⸻—-_",
     ),

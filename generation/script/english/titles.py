@@ -15,6 +15,11 @@ _TITLES = {
     "Sr": "Senior", "Bp": "Bishop", "Abp": "Archbishop", "Amb": "Ambassador", "Atty": "Attorney",
     "Pte": "Private",
 }  # fmt: skip
+_GIVEN = {
+    "Edw": "Edward", "Wm": "William", "Chas": "Charles", "Geo": "George", "Jas": "James",
+    "Thos": "Thomas", "Jos": "Joseph", "Robt": "Robert", "Benj": "Benjamin", "Saml": "Samuel",
+    "Danl": "Daniel", "Fredk": "Frederick",
+}  # fmt: skip
 _AFTER_NAMES = {
     "Jr": "Junior",
     "Sr": "Senior",
@@ -57,9 +62,14 @@ def _monsieur(match: re.Match[str]) -> Spoken:
     return "Monsieur"
 
 
+def _given(match: re.Match[str]) -> Spoken:
+    return _GIVEN[match["name"]]
+
+
 _LISTED = "|".join(sorted(_TITLES, key=len, reverse=True))
 _LISTED_AFTER = "|".join(_AFTER_NAMES)
 RULES: tuple[Rule, ...] = (
+    rule(rf"\b(?P<name>{'|'.join(_GIVEN)})\.(?=[ ][A-Z])", _given, "."),
     rule(rf"\b(?P<title>{_LISTED_AFTER})\.(?!\w)(?![ ][A-Z]\.)", _after_name, ".", may_end=True),
     rule(rf"\b(?P<title>{_LISTED})\.(?=[ -]?\W{{0,2}}[A-Z⸺⸻—]|-)", _title, "."),
     rule(rf"\b(?P<title>{'|'.join(_WITHOUT_STOP)})(?=[ ][A-Z])", _title, "MD"),

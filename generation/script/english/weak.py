@@ -23,3 +23,14 @@ AT_PAUSE = {
     "will": "wˈɪl", "not": "nˈɑt",
 }  # fmt: skip
 """Forms before a pause: a stranded preposition or auxiliary is not reduced."""
+
+SAID_AS = {
+    "sh": "ʃ", "shh": "ʃ", "ssh": "ʃ", "sh't": "ʃt", "s'h't": "ʃt", "hm": "hm", "h'm": "hm",
+    "hmm": "hm", "mf": "mf", "psst": "pst", "pst": "pst", "tst": "ts", "tut": "tˈʌt", "d'you": "ʤu",
+    "d'ye": "ʤi", "y'know": "jənˈO", "'thout": "ðWt", "'nough": "nˈʌf", "'low": "lˈW", "'lowed": "lˈWd",
+    "'n": "ən", "'stead": "stˈɛd", "'deed": "dˈid", "'tain't": "tˈAnt", "sha'n't": "ʃˈænt",
+    "sha'nt": "ʃˈænt", "ha'nt": "hˈænt", "ha'nted": "hˈæntᵻd", "outré": "utɹˈA",
+    "streatham": "stɹˈɛtəm", "holborn": "hˈObəɹn", "jabez": "ʤˈAbɛz", "'twouldn't": "twˈʊdənt",
+    "'bout": "bˈWt", "becuz": "bəkˈʌz", "kep'": "kˈɛp", "das't": "dˈæst", "p'ison": "pˈIzən",
+}  # fmt: skip
+"""Interjections, contractions and a few words in dialect or off the map that the lexicons lack."""

@@ -1,22 +1,14 @@
 """Plain words in print: what counts as one word, and how hyphens, dropped letters and stutters are said."""
 
 import re
+from itertools import pairwise
 
 from generation.script.english import lexicons
 from generation.script.english.rules import word_set
 
 _LETTERS = r"[^\W\d_]+"
-_CLIPPED = "|".join(
-    word_set(
-        """
-        tis twas twere twill twould twixt em cause bout til till gainst neath round un pon
-        mongst cept fraid nother tain twon spose low lowed lowing sides way ere im er ave
-        ad
-        """
-    )
-)
 WORD = re.compile(
-    rf"(?:(?<!\w)'(?=(?:{_CLIPPED})\b))?{_LETTERS}(?:['-](?={_LETTERS}){_LETTERS})*"
+    rf"(?:(?<!\w)'(?=[^\W\d_]))?{_LETTERS}(?:['-](?={_LETTERS}){_LETTERS})*"
     r"(?:'(?![\w'\"”]))?",
     re.IGNORECASE,
 )
@@ -37,15 +29,33 @@ def spoken_word(printed: str) -> str:
         word = word[:-1]
     if "-" not in word:
         return word
-    joined = word.replace("-", "")
-    if lexicons.entry(word) is None and word.lower() not in _KEPT_APART and _closes(word, joined):
-        return joined
-    return word.replace("-", " ")
+    parts = word.split("-")
+    joined = "".join(parts)
+    if lexicons.entry(word) is not None or word.lower() in _KEPT_APART:
+        return " ".join(parts)
+    if (drawn := _drawn_out(parts)) is not None:
+        return drawn
+    return joined if _closes(word, joined) else " ".join(parts)
+
+
+def _drawn_out(parts: list[str]) -> str | None:
+    """Return the word that print draws out (Steady-y-y, Y-o-u-u), None if it does not."""
+    letters = [p.lower() for p in parts]
+    if all(len(p) == 1 for p in letters) and any(a == b for a, b in pairwise(letters)):
+        return "".join(
+            p for p, before in zip(parts, ["", *letters], strict=False) if p.lower() != before
+        )
+    if len(parts) > 1 and len(parts[0]) > 2 and all(p == letters[0][-1] for p in letters[1:]):
+        return parts[0]
+    return None
 
 
 def _closes(word: str, joined: str) -> bool:
     """Whether a hyphenated word is one word today: to-day, good-bye, co-operate."""
     parts = word.split("-")
+    if len(parts) > 2:
+        unknown = any(lexicons.entry(p.lower()) is None for p in parts)
+        return unknown and lexicons.entry(joined.lower()) is not None
     if len(parts) != 2 or (parts[1][:1].isupper() and not word.isupper()) or len(parts[0]) == 1:
         return False
     return lexicons.entry(joined.lower()) is not None
