@@ -129,6 +129,8 @@ class Engine:
                 if self._free:
                     self._fill_lanes(source)
         finally:
+            for lane in self._lanes:
+                self._reader.release(lane)
             self._free = sorted([*self._free, *self._lanes], reverse=True)
             self._lanes.clear()
 

@@ -18,7 +18,8 @@ def _signed(value: int) -> int:
 _GOLDEN = _signed(0x9E3779B97F4A7C15)
 _FIRST = _signed(0xBF58476D1CE4E5B9)
 _SECOND = _signed(0x94D049BB133111EB)
-_MANTISSA_BITS = 24
+_MANTISSA_BITS = 23
+"""One less than float32 holds, so that adding a half is exact and 1 is never reached."""
 
 
 def _shift_right(x: Tensor, bits: int) -> Tensor:

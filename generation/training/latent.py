@@ -12,7 +12,7 @@ from generation.codec.latent import LATENTS_PER_FRAME, nearest
 from generation.training.corpus import load_passage
 from generation.weights import save_weights
 
-LEVELS, CODES = 4, 1024
+LEVELS, CODES = 3, 1024
 ROUNDS = 14
 
 

@@ -17,7 +17,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS, TOKEN_RATE_HZ, WINDOW_TOKENS
+from generation.rates import (
+    FRAMES_PER_TOKEN,
+    PROMPT_S,
+    PROMPT_TOKENS,
+    TOKEN_RATE_HZ,
+    WINDOW_S,
+    WINDOW_TOKENS,
+    tokens_in,
+)
 from generation.soundstorm.model import SoundStorm, soundstorm_config
 from generation.training.dataset import CropSampler, Example, frame_text, load_examples
 from generation.training.loop import Budget, Recipe, Step, train
@@ -39,11 +47,12 @@ class SoundStormObjective:
         validation: Sequence[Example],
         batch: int,
         device: str = "cpu",
+        crop_tokens: int = WINDOW_TOKENS - PROMPT_TOKENS,
     ) -> None:
         self.model = model.to(device)
         self.device = device
         self.size = batch
-        self.sampler = CropSampler(training, WINDOW_TOKENS - PROMPT_TOKENS)
+        self.sampler = CropSampler(training, crop_tokens)
         self.judge = CropSampler(validation, WINDOW_TOKENS - PROMPT_TOKENS)
         self.prompts = _by_speaker(training)
         self.judge_prompts = _by_speaker(validation)
@@ -61,7 +70,7 @@ class SoundStormObjective:
             rng = np.random.default_rng([7, level])
             losses = [
                 self._losses(self.judge, self.judge_prompts, 4, rng, level, drop=False)["loss"]
-                for _ in range(4 if level == 0 else 2)
+                for _ in range(2 if level == 0 else 1)
             ]
             figures[f"level_{level}"] = float(torch.stack(losses).mean())
         return figures
@@ -104,8 +113,9 @@ class SoundStormObjective:
         moved = [t.to(self.device) for t in (semantic, given, codes, masked)]
         semantic, given, codes, masked = moved
         text = type(text)(*(getattr(text, n).to(self.device) for n in text.__dataclass_fields__))
-        context = model.context(text, semantic, PROMPT_TOKENS * FRAMES_PER_TOKEN)
-        features = model(context, given)
+        with torch.autocast(self.device, torch.bfloat16):
+            context = model.context(text, semantic, PROMPT_TOKENS * FRAMES_PER_TOKEN)
+            features = model(context, given)
         return _level_losses(model, features, codes, masked, levels)
 
     def state(self) -> dict[str, Any]:
@@ -124,7 +134,7 @@ def _level_losses(
     for level in sorted(set(levels)):
         rows = torch.tensor([i for i, chosen in enumerate(levels) if chosen == level])
         where = masked[rows]
-        logits = model.heads[level](features[rows][where])
+        logits = model.heads[level](features[rows][where].float())
         loss = F.cross_entropy(logits, codes[rows, :, level][where], reduction="sum")
         total, count = total + loss, count + int(where.sum())
         if level == 0:
@@ -180,6 +190,7 @@ def main() -> None:
     parser.add_argument("--codes", type=int, required=True, help="semantic codes of the tokenizer")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--crop", type=float, default=WINDOW_S - PROMPT_S, help="seconds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -187,9 +198,14 @@ def main() -> None:
     training, validation = load_examples(args.train), load_examples(args.valid)
     config = soundstorm_config(args.preset, args.codes, training[0].codes.shape[1])
     objective = SoundStormObjective(
-        SoundStorm(config), training, validation, args.batch, args.device
+        SoundStorm(config),
+        training,
+        validation,
+        args.batch,
+        args.device,
+        tokens_in(args.crop),
     )
-    recipe = Recipe(learning_rate=1e-3, evaluate_s=240, betas=(0.9, 0.98))
+    recipe = Recipe(learning_rate=1e-3, warmup_steps=60, evaluate_s=300, betas=(0.9, 0.98))
     print(train(objective, recipe, Budget(minutes=args.minutes), args.out))
 
 

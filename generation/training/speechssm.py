@@ -68,9 +68,10 @@ class SpeechSSMObjective:
         advances = (torch.cat([pointer[:, 1:], following], 1) - pointer).clamp(0, MAX_ADVANCE)
         moved = [t.to(self.device) for t in (units, starts, pointer, tokens, advances, textless)]
         units, starts, pointer, tokens, advances, textless = moved
-        token_logits, advance_logits, _ = self.model(
-            units, starts, pointer, tokens, advances, textless=textless
-        )
+        with torch.autocast(self.device, torch.bfloat16):
+            token_logits, advance_logits, _ = self.model(
+                units, starts, pointer, tokens, advances, textless=textless
+            )
         valid = torch.ones_like(tokens, dtype=torch.bool)
         return reading_loss(token_logits, advance_logits, tokens, advances, valid, textless)
 
@@ -96,6 +97,7 @@ def main() -> None:
     parser.add_argument("--codes", type=int, required=True, help="semantic codes of the tokenizer")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--batch", type=int, default=6)
+    parser.add_argument("--crop", type=float, default=CROP_S, help="seconds")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
@@ -106,8 +108,11 @@ def main() -> None:
         load_examples(args.valid),
         args.batch,
         args.device,
+        args.crop,
     )
-    recipe = Recipe(learning_rate=1.2e-3, evaluate_s=180, betas=(0.9, 0.95), weight_decay=0.05)
+    recipe = Recipe(
+        learning_rate=1.2e-3, warmup_steps=60, evaluate_s=300, betas=(0.9, 0.95), weight_decay=0.05
+    )
     print(train(objective, recipe, Budget(minutes=args.minutes), args.out))
 
 
