@@ -7,8 +7,9 @@ its spelling gives it away. The target is how a good English narrator says it, n
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
+from generation.script.english.lexicons import REMEMBERED_WORDS
 from generation.script.phonemes import Phonemes, parse_ipa
 
 _NAMES = {
@@ -360,21 +361,21 @@ def language_of(word: str) -> str | None:
     return next((tag for tag, cue in _CUES.items() if cue.search(lowered)), None)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def known_name(word: str) -> Phonemes | None:
     """Return the phonemes of a foreign name or word that is in every narrator's ear."""
     notation = _NAMES.get(word.lower())
     return parse_ipa(notation) if notation else None
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def common_word(word: str, tag: str) -> Phonemes | None:
     """Return the phonemes of a small word of a marked language, None where it is no such word."""
     notation = _COMMON.get(tag.split("-")[0].lower(), {}).get(word.lower())
     return parse_ipa(notation) if notation else None
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def read_foreign(word: str, tag: str) -> Phonemes | None:
     """Return the phonemes of a word by the rules of a language, None where there are none for it."""
     spelling = SPELLINGS.get(tag.split("-")[0].lower())

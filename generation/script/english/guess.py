@@ -4,12 +4,12 @@ Other scripts are first brought to Latin letters. Something always comes back.
 """
 
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 from anyascii import anyascii
 from gruut.g2p import GraphemesToPhonemes
 
-from generation.script.english.lexicons import gruut_folder
+from generation.script.english.lexicons import REMEMBERED_WORDS, gruut_folder
 from generation.script.phonemes import Phonemes, UnreadablePhonemesError, parse_ipa, stressed
 
 _LETTER_VALUES = {
@@ -25,7 +25,7 @@ def _guesser() -> GraphemesToPhonemes:
     return GraphemesToPhonemes(gruut_folder() / "g2p" / "model.crf")
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def guess(word: str) -> Phonemes:
     """Return the likeliest phonemes of an unknown word."""
     latin = "".join(

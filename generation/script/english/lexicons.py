@@ -6,11 +6,13 @@ several by part of speech.
 
 import json
 import sqlite3
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 
 Entry = str | dict[str, str | None]
+REMEMBERED_WORDS = 65_536
+"""Words whose sounds are kept at hand; bounded, so that a long night does not fill the memory."""
 
 
 @cache
@@ -39,7 +41,7 @@ def _gruut() -> sqlite3.Connection:
     return sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True, check_same_thread=False)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def gruut_ipa(word: str) -> str | None:
     """Return gruut's pronunciation of a word in lower case as IPA, or None."""
     query = "SELECT phonemes FROM word_phonemes WHERE word = ? ORDER BY pron_order LIMIT 1"

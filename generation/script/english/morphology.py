@@ -48,8 +48,8 @@ def with_vowel(stem: Phonemes, ending: str) -> Phonemes:
 _VOWEL_ENDINGS = {
     "ing": "ɪŋ", "in'": "ɪn", "er": "əɹ", "ers": "əɹz", "est": "ɪst", "able": "əbᵊl", "ish": "ɪʃ",
     "ist": "ɪst", "ists": "ɪsts", "y": "i", "ie": "i", "ies": "iz", "edst": "ᵻdst", "eth": "ᵻθ",
-    "ism": "ɪzəm", "ings": "ɪŋz", "ingly": "ɪŋli", "edly": "ᵻdli", "ess": "ᵻs", "ian": "iən",
-    "ean": "iən", "ers'": "əɹz",
+    "ism": "ɪzəm", "ings": "ɪŋz", "ingly": "ɪŋli", "edly": "ᵻdli", "ess": "ᵻs", "age": "ɪʤ",
+    "ian": "iən", "ean": "iən", "ers'": "əɹz",
 }  # fmt: skip
 _OTHER_ENDINGS = {
     "ly": "li", "ness": "nəs", "nesses": "nəsᵻz", "less": "ləs", "lessly": "ləsli", "ful": "fəl",

@@ -1,13 +1,14 @@
 """A spoken word to phonemes: context, then the lexicons, forms of known words, foreign names, the guesser."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from anyascii import anyascii
 
 from generation.script.english import foreign, lexicons
 from generation.script.english.guess import guess
 from generation.script.english.heteronyms import CHOICES, Context
+from generation.script.english.lexicons import REMEMBERED_WORDS
 from generation.script.english.morphology import compound, inflected, prefixed, with_s
 from generation.script.english.weak import AT_PAUSE, BEFORE_VOWEL, SAID_AS, WEAK
 from generation.script.phonemes import Phonemes, parse_ipa, stressed, weakened
@@ -24,7 +25,7 @@ class Saying:
     guessed: bool = False
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def letter(name: str) -> Phonemes:
     """Return the phonemes of a letter's name."""
     entry = lexicons.entry(name.upper())
@@ -78,7 +79,7 @@ def _by_tag(entry: dict[str, str | None], context: Context | None, at_pause: boo
     return chosen or entry["DEFAULT"] or next(v for v in entry.values() if v)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def is_word(word: str) -> bool:
     """Whether print in capitals is a word and not letters to be spelled."""
     return _known(word.lower()) is not None and not _is_acronym_entry(word)
@@ -89,7 +90,7 @@ def needs_tag(word: str) -> bool:
     return word.lower() in CHOICES or isinstance(_entry(word), dict)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def _entry(word: str) -> lexicons.Entry | None:
     lowered = word.lower()
     forms = [word, lowered, lowered.capitalize()]
@@ -111,7 +112,7 @@ def _is_acronym_entry(word: str) -> bool:
     return isinstance(entry, str) and lexicons.entry(word.lower()) is None
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def _known(lowered: str) -> Phonemes | None:
     """Return the phonemes the lexicons give for a word in lower case, whatever its case there."""
     for form in (lowered, lowered.capitalize()):
@@ -130,7 +131,7 @@ def _known(lowered: str) -> Phonemes | None:
     return None
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def _misaki_known(lowered: str) -> Phonemes | None:
     """Return what the first lexicon alone gives: forms and compounds are built only from words it has."""
     entry = lexicons.entry(lowered)
@@ -139,7 +140,7 @@ def _misaki_known(lowered: str) -> Phonemes | None:
     return parse_ipa(entry) if entry else None
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def _derived(lowered: str) -> Phonemes | None:
     return (
         inflected(lowered, _known)
@@ -148,12 +149,12 @@ def _derived(lowered: str) -> Phonemes | None:
     )
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def _once_derived(lowered: str) -> Phonemes | None:
     return _known(lowered) or inflected(lowered, _known)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def plain(word: str) -> Saying:
     """Return how a word is said whatever its place."""
     lowered = word.lower()
@@ -195,7 +196,7 @@ def _guessed(lowered: str) -> Saying:
     return Saying(guess(lowered), guessed=True)
 
 
-@cache
+@lru_cache(maxsize=REMEMBERED_WORDS)
 def of_language(word: str, tag: str) -> Saying | None:
     """Return how a word marked as of another language is said, None where that language has no rules."""
     said = (

@@ -30,7 +30,8 @@ SAID_AS = {
     "d'ye": "ʤi", "y'know": "jənˈO", "'thout": "ðWt", "'nough": "nˈʌf", "'low": "lˈW", "'lowed": "lˈWd",
     "'n": "ən", "'stead": "stˈɛd", "'deed": "dˈid", "'tain't": "tˈAnt", "sha'n't": "ʃˈænt",
     "sha'nt": "ʃˈænt", "ha'nt": "hˈænt", "ha'nted": "hˈæntᵻd", "outré": "utɹˈA",
-    "streatham": "stɹˈɛtəm", "holborn": "hˈObəɹn", "jabez": "ʤˈAbɛz", "'twouldn't": "twˈʊdənt",
-    "'bout": "bˈWt", "becuz": "bəkˈʌz", "kep'": "kˈɛp", "das't": "dˈæst", "p'ison": "pˈIzən",
+    "streatham": "stɹˈɛtəm", "holborn": "hˈObəɹn", "jabez": "ʤˈAbɛz", "meryton": "mˈɛɹətən",
+    "moran": "məɹˈæn", "éclat": "Aklˈɑ", "'twouldn't": "twˈʊdənt", "'bout": "bˈWt", "becuz": "bəkˈʌz",
+    "kep'": "kˈɛp", "das't": "dˈæst", "p'ison": "pˈIzən",
 }  # fmt: skip
 """Interjections, contractions and a few words in dialect or off the map that the lexicons lack."""

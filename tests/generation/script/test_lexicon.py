@@ -53,7 +53,7 @@ def test_digest_is_of_the_content() -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ('[words]\nA = "AY"\nCthulhu = "kqx-5"', ["line 3", "Cthulhu", "5"]),
+        ('[words]\nA = "AY"\nCthulhu = "kuh-5"', ["line 3", "Cthulhu", "5"]),
         ('[words]\nCthulhu = "krk"', ["line 2", "Cthulhu", "vowel"]),
         ('[words]\nCthulhu = { phonemes = "k☃" }', ["line 2", "Cthulhu", "snowman"]),
         ('[words]\nCthulhu = { sounds = "k" }', ["line 2", "Cthulhu", "sounds"]),
