@@ -122,7 +122,9 @@ class Book:
     rights: str = ""
     cover: Cover | None = None
     source_digest: str = ""  # SHA-256 of the file's bytes, hex
-    notes: tuple[str, ...] = field(default=())  # what was mended or left out while reading, in words
+    notes: tuple[str, ...] = field(
+        default=()
+    )  # what was mended or left out while reading, in words
 
     @property
     def body(self) -> tuple[Chapter, ...]:

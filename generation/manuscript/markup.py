@@ -14,6 +14,9 @@ from generation.errors import HostileManuscript, ManuscriptError
 MAX_DEPTH = 250
 """The deepest nesting of elements; real pages stay below 50."""
 
+MAX_ELEMENTS = 500_000
+"""The most elements in one page: ten times *War and Peace* in a single file."""
+
 OPS = "{http://www.idpf.org/2007/ops}"
 XML = "{http://www.w3.org/XML/1998/namespace}"
 
@@ -75,7 +78,7 @@ def parse_xml(data: bytes, where: str) -> Element:
                 f"{where} is not XML ({error.msg}). Export the book again."
             ) from error
         root = mended
-    _check_depth(root, where)
+    _check_tree(root, where)
     return root
 
 
@@ -96,7 +99,7 @@ def parse_page(data: bytes, where: str) -> Page:
             root, mended = _parse_as_browser(text), "has no html element"
     except etree.XMLSyntaxError as error:
         root, mended = _parse_as_browser(text), f"is broken XHTML ({error.msg})"
-    _check_depth(root, where)
+    _check_tree(root, where)
     return Page(root, mended or odd)
 
 
@@ -237,10 +240,16 @@ def _character(hit: re.Match[str]) -> str:
     return hit[0] if found == hit[0] else found.replace("&", "&amp;").replace("<", "&lt;")
 
 
-def _check_depth(root: Element, where: str) -> None:
+def _check_tree(root: Element, where: str) -> None:
     stack = [(root, 1)]
+    count = 0
     while stack:
         element, depth = stack.pop()
+        count += 1
+        if count > MAX_ELEMENTS:
+            raise HostileManuscript(
+                f"{where} has more than {MAX_ELEMENTS:,} elements, more than one page of a book."
+            )
         if depth > MAX_DEPTH:
             raise HostileManuscript(
                 f"{where} nests its elements more than {MAX_DEPTH} deep, as no real page does."

@@ -40,7 +40,9 @@ class Entry:
 def read_navigation(book: Container, package: Package) -> tuple[Entry, ...]:
     """Return the table of contents, empty where the book has none that can be read."""
     if package.navigation in book:
-        root = parse_page(book.read(package.navigation), package.navigation).root
+        root = parse_page(
+            book.read(package.navigation), f"{package.navigation} in {book.name}"
+        ).root
         navs = list(find_all(root, "nav"))
         contents = [nav for nav in navs if "toc" in semantics(nav)] or navs[:1]
         for nav in contents:

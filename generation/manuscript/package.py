@@ -371,7 +371,7 @@ def _guide_covers(book: Container, package: Package) -> list[Item]:
             if reference.path in by_path:
                 found.append(by_path[reference.path])
             elif reference.path in book:
-                page = parse_page(book.read(reference.path), reference.path)
+                page = parse_page(book.read(reference.path), f"{reference.path} in {book.name}")
                 for image in find_all(page.root, "img", "image"):
                     source = attribute(image, "src") or attribute(image, "href")
                     path, _ = resolve(reference.path, source, book.name)

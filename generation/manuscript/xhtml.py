@@ -132,6 +132,7 @@ class PageReader:
         self._book_language = primary(book_language)
         self._style = style
         self._notes = notes
+        self._standing: set[Element] = set()
         self._position = 0
         self._first = -1  # position of the current block's first visible character
         self._flow = Flow()
@@ -141,6 +142,7 @@ class PageReader:
 
     def read(self, root: Element) -> Content:
         """Return the page's passages in order; raises HostileManuscript for an endless text."""
+        self._find_standing(root)
         self._block(root, "", _Context())
         self.content.passages = without_ornaments(self.content.passages)
         return self.content
@@ -179,7 +181,7 @@ class PageReader:
             if is_element(child):
                 step += 2
                 child_node = f"{node}/{step}"
-                if self._stands_alone(child, context):
+                if child in self._standing:
                     self._block(child, child_node, context)
                 else:
                     self._inline(child, child_node, context)
@@ -326,19 +328,20 @@ class PageReader:
         named = types & _HEADING_TYPES or _TITLE_CLASS.search(css_class)
         return bool(named) and len(string_value(element).split()) <= _MAX_HEADING_WORDS
 
-    def _stands_alone(self, element: Element, context: _Context) -> bool:
-        name = local_name(element)
-        if name in _BLOCKS:
-            return True
-        if name in _UNREAD or name == "br":
-            return False
-        if self._style.look(element).block:
-            return True
-        return (
-            any(self._stands_alone(e, context) for e in elements(element))
-            if len(element)
-            else False
-        )
+    def _find_standing(self, root: Element) -> None:
+        """Note the elements that stand alone: blocks, what is styled so, and whatever holds such."""
+        for element in root.iter():
+            if not is_element(element):
+                continue
+            name = local_name(element)
+            unread = name in _UNREAD or name == "br"
+            if not unread and (name in _BLOCKS or self._style.look(element).block):
+                around: Element | None = element
+                while around is not None and around not in self._standing:
+                    if local_name(around) in _UNREAD:
+                        break
+                    self._standing.add(around)
+                    around = around.getparent()
 
     def _starts_line(self, element: Element, context: _Context) -> bool:
         """Whether an inline element is a line of its own: of verse, or a heading's subtitle."""
