@@ -16,7 +16,7 @@ from uuid import uuid4
 from sqlalchemy import Engine, make_url, text
 
 from storage.database import connect, driver_url, migrate, transaction
-from storage.productions import ChapterPlan, Order, admit_one, plan, submit
+from storage.productions import Order, admit_one, submit
 from storage.queue import BATCH, STATEMENTS, Queue, Rendering, WindowLease
 
 SHALLOW = 1_000
@@ -32,14 +32,23 @@ DEPTH_RATIO = 1.2
 _DIGEST = "0" * 64
 _WINDOWS_A_CHAPTER = 100
 
+_CHAPTERS_A_BOOK = 10
+
 _READ_ALL = (
+    """INSERT INTO chapter (production_id, number, title, script_key, script_digest, windows)
+       SELECT p.id, number, 'bench', 'none', repeat('0', 64), :windows
+       FROM production AS p, generate_series(1, :chapters) AS number ORDER BY p.id, number""",
+    "UPDATE production SET state = 'producing'",
     'ALTER TABLE "window" DISABLE TRIGGER USER',
-    """UPDATE "window" AS w SET state = 'read', rank = p.rank
-       FROM production AS p WHERE p.id = w.production_id""",
+    """INSERT INTO "window"
+           (production_id, chapter_id, number, unit_start, unit_end, state, rank)
+       SELECT c.production_id, c.id, n, n, n + 1, 'read', c.rank
+       FROM chapter AS c, generate_series(0, :windows - 1) AS n ORDER BY c.id, n""",
     'ALTER TABLE "window" ENABLE TRIGGER USER',
     """INSERT INTO take (production_id, window_id, number, seed, tokens_key, tokens_digest, read_by)
        SELECT production_id, id, 0, id, 'tokens/' || id, repeat('0', 64), 'bench' FROM "window" """,
 )
+"""How the queue is filled: everything read at once, which only the owner of the tables can do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,20 +224,15 @@ def _fill(engine: Engine, windows: int) -> None:
             ),
             {"d": _DIGEST},
         ).scalar_one()
-        for number in range(-(-windows // (10 * _WINDOWS_A_CHAPTER))):
+        for number in range(-(-windows // (_CHAPTERS_A_BOOK * _WINDOWS_A_CHAPTER))):
             order = Order(manuscript, voice, _DIGEST, {}, {}, seed=number)
-            production = submit(session, order)
-            admit_one(session, production.id)
-            plan(session, production.id, _chapters())
+            admit_one(session, submit(session, order).id)
+        sizes = {"windows": _WINDOWS_A_CHAPTER, "chapters": _CHAPTERS_A_BOOK}
         for statement in _READ_ALL:
-            session.execute(text(statement))
+            asked = {name: size for name, size in sizes.items() if f":{name}" in statement}
+            session.execute(text(statement), asked)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
-
-
-def _chapters() -> list[ChapterPlan]:
-    spans = [(n, n + 1) for n in range(_WINDOWS_A_CHAPTER)]
-    return [ChapterPlan(n, "bench", 0, "none", _DIGEST, spans) for n in range(1, 11)]
 
 
 def _in_turns(few: Engine, many: Engine, rows: int, times: int) -> tuple[list[float], list[float]]:

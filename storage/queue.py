@@ -225,6 +225,7 @@ class Queue:
         max_attempts: int = MAX_ATTEMPTS,
     ) -> None:
         self.engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self.worker = worker
         self.lease_s = lease_s
         self.max_attempts = max_attempts
@@ -313,7 +314,7 @@ class Queue:
             }
             for done in rereadings
         )
-        fenced = self._complete("complete_rereadings", "read again", rows, worker=self.worker)
+        fenced = self._complete("complete_rereadings", "read again", rows)
         return _refused([done.lease for done in rereadings], fenced)
 
     def complete_renderings(self, renderings: Sequence[Rendering]) -> list[Refused]:
@@ -330,7 +331,7 @@ class Queue:
             }
             for done in renderings
         )
-        fenced = self._complete("complete_renderings", "rendered", rows, worker=self.worker)
+        fenced = self._complete("complete_renderings", "rendered", rows)
         return _refused([done.lease for done in renderings], fenced)
 
     def complete_judgements(self, judgements: Sequence[Judgement]) -> list[Refused]:
@@ -492,26 +493,30 @@ class Queue:
             for row in rows
         ]
 
-    def _leased(self, statement: str, stage: Stage, limit: int) -> list[RowMapping]:
+    def _leased(self, statement: str, stage: Stage, limit: int) -> list[Json]:
         _, ready, busy = STAGES[stage]
-        return self._transaction(
-            f"leased for {stage}",
-            lambda connection: _all(
-                connection,
-                statement,
-                ready=ready,
-                busy=busy,
-                limit=limit,
-                worker=self.worker,
-                lease_s=self.lease_s,
-            ),
+        rows = self._statement(
+            statement,
+            reason=f"leased for {stage}",
+            ready=ready,
+            busy=busy,
+            limit=limit,
+            lease_s=self.lease_s,
         )
+        return [{k: v for k, v in row.items() if k not in {"who", "why"}} for row in rows]
 
-    def _complete(self, statement: str, reason: str, rows: str, **parameters: Any) -> Fenced:
-        return self._transaction(
-            reason,
-            lambda connection: _refusals(_all(connection, statement, rows=rows, **parameters)),
-        )
+    def _complete(self, statement: str, reason: str, rows: str) -> Fenced:
+        return _refusals(self._statement(statement, reason=reason, rows=rows))
+
+    def _statement(self, statement: str, **parameters: Any) -> list[RowMapping]:
+        """Run a statement that is a transaction of its own."""
+
+        def once() -> list[RowMapping]:
+            with self._single.connect() as connection:
+                return _all(connection, statement, worker=self.worker, **parameters)
+
+        with refusals():
+            return again(once)
 
     def _give_back(
         self,

@@ -3,6 +3,9 @@
 -- A row is leased by moving it from its stage's ready state to its busy state, which raises its lease number.
 -- That number is the fence: every later write must carry it, and finds nothing to write to once the row was
 -- given to somebody else, parked with its production, or reclaimed. Time is always the database's own.
+--
+-- Statements that are a transaction of their own say who and why in what they return: the audit's trigger
+-- runs at the end of the statement and finds it said, and no round trip is spent on saying it first.
 
 -- name: lease_windows
 WITH picked AS (
@@ -26,7 +29,8 @@ WITH picked AS (
         trouble = NULL
     FROM picked
     WHERE w.id = picked.id
-    RETURNING w.*
+    RETURNING w.*, set_config('lectern.actor', :worker, true) AS who,
+              set_config('lectern.reason', :reason, true) AS why
 )
 SELECT leased.id, leased.lease, leased.production_id, leased.chapter_id, leased.number,
        leased.unit_start, leased.unit_end, leased.take, leased.attempts, leased.directions,
@@ -61,7 +65,9 @@ SET state = :busy,
 FROM picked
 WHERE c.id = picked.id
 RETURNING c.id, c.lease, c.production_id, c.number, c.title, c.script_key, c.script_digest,
-          c.windows, c.cursor, c.snapshot_key, c.snapshot_digest, c.attempts, c.rank;
+          c.windows, c.cursor, c.snapshot_key, c.snapshot_digest, c.attempts, c.rank,
+          set_config('lectern.actor', :worker, true) AS who,
+          set_config('lectern.reason', :reason, true) AS why;
 
 -- name: heartbeat_windows
 UPDATE "window" AS w
@@ -145,7 +151,9 @@ WITH done AS (
     JOIN done ON done.id = fenced.id AND done.lease = fenced.lease
     WHERE w.id = fenced.id AND fenced.refusal IS NULL
     RETURNING w.id, w.production_id, w.take, w.entry_snapshot_key,
-              done.seed, done.tokens_key, done.tokens_digest
+              done.seed, done.tokens_key, done.tokens_digest,
+              set_config('lectern.actor', :worker, true) AS who,
+              set_config('lectern.reason', :reason, true) AS why
 ), taken AS (
     INSERT INTO take (production_id, window_id, number, seed, entry_snapshot_key, tokens_key,
                       tokens_digest, read_by)
@@ -172,7 +180,8 @@ WITH done AS (
     SET state = 'rendered', leased_by = NULL, lease_until = NULL, attempts = 0
     FROM fenced
     WHERE w.id = fenced.id AND fenced.refusal IS NULL
-    RETURNING w.id, w.lease
+    RETURNING w.id, w.lease, set_config('lectern.actor', :worker, true) AS who,
+              set_config('lectern.reason', :reason, true) AS why
 ), sounded AS (
     UPDATE take AS t
     SET audio_key = done.audio_key,
@@ -270,6 +279,8 @@ WITH done AS (
     FROM fenced
     JOIN done ON done.id = fenced.id AND done.lease = fenced.lease
     WHERE c.id = fenced.id AND fenced.refusal IS NULL
+    RETURNING set_config('lectern.actor', :worker, true) AS who,
+              set_config('lectern.reason', :reason, true) AS why
 )
 SELECT id, lease, refusal FROM fenced;
 
