@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 
 from generation.manuscript.book import Block, BlockKind, Chapter, ChapterKind
 from generation.manuscript.matter import (
@@ -182,7 +183,7 @@ def _with_part_pages(sections: list[Section]) -> list[Section]:
     """Put a part's title page ("Book One") in front of its first chapter."""
     kept: list[Section] = []
     waiting: list[Passage] = []
-    for section, following in zip(sections, [*sections[1:], None], strict=True):
+    for section, following in zip_longest(sections, sections[1:]):
         if following is not None and following.kind is ChapterKind.BODY and _is_part_page(section):
             waiting.extend(section.passages)
             continue

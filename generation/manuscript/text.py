@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from generation.errors import EmptyManuscript, HostileManuscript, UnsupportedManuscript
@@ -186,7 +187,8 @@ def _groups(lines: list[str], header: _Header) -> list[_Group]:
     width = widths[int(0.95 * (len(widths) - 1))] if widths else 0
     if width > WRAPPED_WIDTH:
         return list(_grouped(lines, header, lambda line, before: True))
-    if len(used) - len(filled) >= 0.02 * len(filled):
+    between = "\n".join(used).strip("\n ").count("\n") + 1 - len(filled)
+    if between >= 0.02 * len(filled):
         return list(_grouped(lines, header, lambda line, before: False))
     indented = sum(1 for line in filled if line[:1].isspace())
     if 0 < indented < 0.6 * len(filled):
@@ -329,19 +331,13 @@ def _names_matter(group: _Group) -> bool:
 def _mark_set_apart(groups: list[_Group]) -> None:
     """Without numbered chapters, take short lines set apart by blank lines for headings."""
     found = []
-    for group, following in zip(groups, [*groups[1:], None], strict=True):
+    for group, following in pairwise(groups):
         text = group.text.strip("_*= ")
-        apart = group.gap >= 2 and len(group.lines) == 1 and len(text) <= 60
+        apart = (group.gap >= 2 or group is groups[0]) and len(group.lines) == 1 and len(text) <= 60
         worded = (
             has_words(text) and (text.isupper() or text[:1].isupper()) and text[-1:] not in ".,;:"
         )
-        if (
-            apart
-            and worded
-            and following is not None
-            and following.gap >= 1
-            and text[0] not in "“‘\"'"
-        ):
+        if apart and worded and following.gap >= 1 and text[0] not in "“‘\"'":
             found.append(group)
     if len(found) >= 2:
         for group in found:
@@ -352,7 +348,7 @@ def _drop_contents(groups: list[_Group]) -> None:
     """Take back the headings that are lines of a table of contents: the same words come again, with text."""
     marked = [i for i, g in enumerate(groups) if g.level]
     last: dict[str, int] = {_key(groups[i]): i for i in marked}
-    for i, following in zip(marked, [*marked[1:], len(groups)], strict=True):
+    for i, following in zip_longest(marked, marked[1:], fillvalue=len(groups)):
         text = sum(len(g.text.split()) for g in groups[i + 1 : following] if not g.level)
         if last[_key(groups[i])] != i and text < 20:
             groups[i].level = 0
