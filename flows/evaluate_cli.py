@@ -1,0 +1,84 @@
+"""Commands that measure: `lectern evaluate` and `lectern qa`. They parse and print; no logic of their own."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from generation.errors import LecternError
+
+console = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
+
+FAILED, USAGE, INCONCLUSIVE = 1, 2, 3
+
+
+def evaluate(
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    words: Annotated[int, typer.Option(min=1, help="Least number of words to read.")] = 5000,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of readings.")] = 3,
+    piper: Annotated[Path | None, typer.Option(help="Piper's executable, to compare with.")] = None,
+    ablation: Annotated[bool, typer.Option(help="Also swap semantic tokens of two takes.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the narration of held-out text, beside Piper where it is installed."""
+    from flows.ablation import ablate
+    from flows.evaluate import evaluate as evaluate_cast
+    from flows.evaluation_table import markdown
+    from flows.heldout import passages
+    from flows.narrate import default_device
+    from generation.voices import house_voices, load_cast
+    from qa.errors import QAError
+
+    if voice not in house_voices():
+        console.print(f"lectern: no voice {voice!r}: there are {', '.join(house_voices())}")
+        raise typer.Exit(USAGE)
+    try:
+        cast = load_cast(house_voices()[voice], default_device())
+        done = evaluate_cast(cast, books, words, range(seeds), piper, console.print)
+        swapped = ablate(cast, passages(books, words)[0].chapter) if ablation else None
+    except (LecternError, QAError) as error:
+        raise _failed(error) from error
+    if as_json:
+        result = {**done.to_json(), "ablation": swapped.to_json() if swapped else None}
+        print(json.dumps(result))
+        return
+    print(markdown(done))
+    if swapped:
+        print(f"other tokens: {swapped.other_tokens}\nother seed: {swapped.other_seed}")
+
+
+def qa(
+    audio: Annotated[Path, typer.Argument(help="An audio file or a directory of them.")],
+    text: Annotated[Path | None, typer.Option(help="Its text, or a directory of texts.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Judge finished audio: exit code 0 it passes, 1 it fails, 3 nobody can say."""
+    from flows.judge import Verdict, judge_path
+    from qa.errors import QAError
+
+    try:
+        verdicts = list(judge_path(audio, text))
+    except (LecternError, QAError) as error:
+        raise _failed(error) from error
+    if as_json:
+        print(json.dumps([verdict.to_json() for verdict in verdicts]))
+    else:
+        for verdict in verdicts:
+            print(f"{verdict.verdict.value:12} {verdict.path}")
+            for reason in verdict.reasons:
+                print(f"             {reason}")
+    said = {verdict.verdict for verdict in verdicts}
+    if Verdict.FAIL in said:
+        raise typer.Exit(FAILED)
+    if Verdict.INCONCLUSIVE in said:
+        raise typer.Exit(INCONCLUSIVE)
+
+
+def _failed(error: Exception) -> typer.Exit:
+    console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
+    return typer.Exit(FAILED)
