@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from writing import script_of, sound, sounds
 
+from generation.script.english import tags
 from generation.script.english.pronounce import plain
 from generation.script.phonemes import (
     UnreadablePhonemesError,
@@ -103,3 +104,14 @@ def test_ipa_and_shorthand_are_the_same_units() -> None:
     with pytest.raises(UnreadablePhonemesError, match="5"):
         parse_ipa("lɛ5")
     assert stressed(("b", "ə0", "n", "æ2", "n", "ə0")) == ("b", "ə0", "n", "æ1", "n", "ə0")
+
+
+def test_tags_are_those_of_the_library() -> None:
+    for sentence in (
+        "He read it .",
+        "They wind the clock , and I record the present .",
+        "Yes",
+        "Close the live lead",
+    ):
+        words = sentence.split()
+        assert tags.tag(words) == list(tags._tagger()(words))

@@ -12,7 +12,8 @@ from generation.script.units import INDEX, Pause
 
 MOST_GUESSED = 0.004
 """Share of running words that no lexicon or rule knows; measured .0005 to .0025."""
-SLOWEST_WORDS_PER_S = 5_000
+SLOWEST_WORDS_PER_S = 2_500
+"""Per second of CPU; 5,600 to 11,500 were measured, the first on a machine with ten other busy processes."""
 LONGEST_FIRST_SCRIPT_S = 2.0
 """CPU seconds to import everything and write a first sentence's script, lexicons loaded; measured under 1."""
 
