@@ -59,6 +59,8 @@ class QueueBenchmark:
     fsync: str
     synchronous_commit: str
     load_average: float
+    commit_p50_ms: float
+    """Median time of an empty commit, waiting for the disk: what no queue can do without, twice a row."""
     deep: int
     shallow: int
     singly_per_s: float
@@ -126,6 +128,7 @@ def run(
     with _filled(url, shallow) as few, _filled(url, deep) as many:
         one_by_one = _in_turns(few, many, 1, singly)
         by_batch = _in_turns(few, many, BATCH, batches)
+        commits = _commits(many, 50)
         with many.connect() as connection:
             server, fsync, commit = (
                 str(connection.execute(text(f"SHOW {name}")).scalar_one())
@@ -136,6 +139,7 @@ def run(
         fsync=fsync,
         synchronous_commit=commit,
         load_average=os.getloadavg()[0],
+        commit_p50_ms=1000 * median(commits),
         deep=deep,
         shallow=shallow,
         singly_per_s=len(one_by_one[1]) / sum(one_by_one[1]),
@@ -247,6 +251,17 @@ def _in_turns(few: Engine, many: Engine, rows: int, times: int) -> tuple[list[fl
             once()
             seconds.append(perf_counter() - started)
     return measured
+
+
+def _commits(engine: Engine, times: int) -> list[float]:
+    """Return the seconds of transactions that write next to nothing and wait for the disk."""
+    seconds = []
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for _ in range(times):
+            started = perf_counter()
+            connection.execute(text("SELECT pg_logical_emit_message(true, 'bench', 'x')"))
+            seconds.append(perf_counter() - started)
+    return seconds
 
 
 def _round(queue: Queue, rows: int) -> Callable[[], None]:
