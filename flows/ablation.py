@@ -107,4 +107,4 @@ def _word_start_change_s(ours: Audio, other: Audio, text: str) -> float | None:
         return None
     if not starts[0] or len(starts[0]) != len(starts[1]):
         return None
-    return float(np.mean(np.abs(np.subtract(*starts))))
+    return float(np.mean(np.abs(np.subtract(starts[0], starts[1]))))

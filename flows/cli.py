@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from flows import evaluate_cli
+from flows.demo import demo
 from generation.errors import LecternError
 
 app = typer.Typer(
@@ -128,6 +130,11 @@ def narrate(
     if done.forced:
         console.print(f"lectern: {done.forced} advances were forced; listen before you publish")
         raise typer.Exit(Exit.NEEDS_REVIEW)
+
+
+app.command()(demo)
+app.command()(evaluate_cli.evaluate)
+app.command()(evaluate_cli.qa)
 
 
 def _bar() -> Progress:

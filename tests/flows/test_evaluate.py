@@ -35,13 +35,12 @@ def test_last_quarter_of_each_book_is_held_out() -> None:
 
 def test_passages_are_whole_plain_paragraphs_in_equal_shares() -> None:
     chosen = passages(books(), 5000)
+    held = {(path.name, c.number): c for path in books() for c in heldout_chapters(path)}
     by_book = {path.name: 0 for path in books()}
     for passage in chosen:
         by_book[passage.book] += passage.chapter.words
         assert passage.source_number >= first_heldout()[passage.book]
-        source = next(
-            c for c in heldout_chapters(BOOKS / passage.book) if c.number == passage.source_number
-        )
+        source = held[passage.book, passage.source_number]
         assert all(block in source.blocks for block in passage.chapter.blocks)
         assert not any(c.isdigit() for c in passage.text)
         assert "Mr." not in passage.text
@@ -49,7 +48,6 @@ def test_passages_are_whole_plain_paragraphs_in_equal_shares() -> None:
     assert all(5000 / 3 <= words < 2100 for words in by_book.values())
     assert [p.chapter.number for p in chosen] == list(range(1, len(chosen) + 1))
     assert len(chosen) >= 8
-    assert chosen == passages(books(), 5000)
 
 
 def test_book_that_may_have_been_trained_on_is_refused(tmp_path: Path) -> None:
