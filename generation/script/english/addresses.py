@@ -82,7 +82,7 @@ RULES: tuple[Rule, ...] = (
     rule(r"(?P<po>\bP\.?[ ]?O\.?)(?=[ ]Box)[ ]Box[ ](?P<n>\d+)\b", _box),
     rule(r"(?<=[A-Z]{2}[ ])(?P<zip>\d{5}(?:-\d{4})?)(?![\w-])", _zip),
     rule(
-        rf"(?<=[a-z]{{2}}[ ])(?P<short>{_SHORT})\.(?=[,;:)]|[ ][a-z]|[ ]?$|[ ][NSEW]\.)",
+        rf"(?<=[a-z'][a-z][ ])(?P<short>{_SHORT})\.(?=[,;:)]|[ ][a-z]|[ ]?$|[ ][NSEW]\.)",
         _street,
         ".",
         may_end=True,

@@ -61,6 +61,8 @@ def _mixed(match: re.Match[str]) -> Spoken:
                 if len(part) <= 2 and part[0] != "0"
                 else digits(part, zero="oh")
             )
+        elif len(part) == 1:
+            said.append(part.upper())
         elif part.isupper() and len(part) <= 5:
             said.append(" ".join(part))
         else:
@@ -79,7 +81,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(rf"(?<![\w.,/-])(?P<first>{_NUMBER})[ ]?x[ ]?(?P<last>{_NUMBER})(?![\w/-]|[.,]\d)", _by),
     rule(
-        r"(?<![\w.,])(?P<minus>(?<!\S)[-−](?=[\d.]))?(?P<n>(?:\d{1,3}(?:,\d{3})+|\d+)?\.\d+)(?![\w.]|,\d)",
+        r"(?<![\w.,])(?P<minus>(?<!\S)[-−](?=[\d.]))?(?P<n>(?:\d{1,3}(?:,\d{3})+|\d+)?\.\d+)(?!\w|[.,]\d)",
         _decimal,
     ),
     rule(rf"(?<![\w,.])(?P<n>{_NUMBER})'?s\b", _plural),

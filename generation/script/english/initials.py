@@ -35,7 +35,7 @@ def _is_initial(match: re.Match[str]) -> bool:
 
 
 def _closed(match: re.Match[str]) -> Spoken:
-    return " ".join(c for c in match.group() if c.isalpha())
+    return " ".join(c for c in match.group().upper() if c.isalpha())
 
 
 def _degree(match: re.Match[str]) -> Spoken:

@@ -4,6 +4,8 @@ The result is a list of pieces in order of the print; what lies between two piec
 """
 
 import re
+from dataclasses import replace
+from itertools import pairwise
 
 from generation.manuscript.book import BlockKind
 from generation.script.english import (
@@ -59,10 +61,29 @@ def pieces(text: str, kind: BlockKind, lexicon: Lexicon) -> list[Piece]:
             _apply(rule, text, found)
     for match in WORD.finditer(text):
         if found.free(match.start(), match.end()):
-            found.add(Piece(match.start(), match.end(), spoken_word(match.group()), plain=True))
+            quoted = text[match.start() - 1 : match.start()] == "‘"
+            word = match.group().removesuffix("'") if quoted else match.group()
+            found.add(
+                Piece(match.start(), match.start() + len(word), spoken_word(word), plain=True)
+            )
         else:
             _words_around(match.start(), match.end(), text, found)
-    return sorted(found.pieces, key=lambda p: p.start)
+    return _ranges_linked(sorted(found.pieces, key=lambda p: p.start), text)
+
+
+_RANGE = re.compile(r"[\d%°¢][-–][$£€]?\d$")
+"""The end of one number, a dash, and the beginning of the next."""
+
+
+def _ranges_linked(found: list[Piece], text: str) -> list[Piece]:
+    """Say "to" for the dash between two numbers that no rule took for one: "$5–$10", "June 5–7"."""
+    linked = found[:1]
+    for before, piece in pairwise(found):
+        ends = text[before.end - 1 : piece.start + (2 if text[piece.start] in "$£€" else 1)]
+        if piece.start - before.end == 1 and _RANGE.match(ends):
+            piece = replace(piece, spoken=f"to {piece.spoken}")
+        linked.append(piece)
+    return linked
 
 
 class _Found:

@@ -1,5 +1,6 @@
 """A spoken word to phonemes: context, then the lexicons, forms of known words, foreign names, the guesser."""
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -160,6 +161,8 @@ def plain(word: str) -> Saying:
     lowered = word.lower()
     if lowered in SAID_AS:
         return Saying(parse_ipa(SAID_AS[lowered]))
+    if _STRETCHED.search(lowered) and (short := _unstretched(lowered)):
+        return Saying(short)
     if name := _foreign_name(word):
         return Saying(name)
     if spelled := _acronym(word):
@@ -181,6 +184,20 @@ def plain(word: str) -> Saying:
     if joined := compound(lowered, _misaki_known):
         return Saying(joined)
     return _guessed(lowered)
+
+
+_STRETCHED = re.compile(r"([a-z])\1\1")
+
+
+def _unstretched(lowered: str) -> Phonemes | None:
+    """Return the phonemes of a word that print draws out: "sooo", "ahhh"."""
+    once, twice = (re.sub(r"([a-z])\1{2,}", form, lowered) for form in (r"\1", r"\1\1"))
+    for form in (once, twice):
+        if form in SAID_AS:
+            return parse_ipa(SAID_AS[form])
+        if _misaki_known(form):
+            return stressed(plain(form).phonemes)
+    return None
 
 
 def _foreign_name(word: str) -> Phonemes | None:

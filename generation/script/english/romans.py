@@ -54,19 +54,16 @@ def is_numeral(text: str) -> bool:
     return bool(_PATTERN.fullmatch(text))
 
 
+_BEFORE_I = word_set("letter class type war mark verse page part")
+"""Parts after which a lone I is likelier the speaker than the number."""
+
+
 def _part(match: re.Match[str]) -> Spoken:
     numeral = match["numeral"]
-    if numeral == "I" and match["part"].lower() in (
-        "letter",
-        "class",
-        "type",
-        "war",
-        "mark",
-        "verse",
-        "page",
-        "part",
-    ):
+    if numeral == "I" and match["part"].lower() in _BEFORE_I:
         following = after(match)
+        if before(match).endswith("World "):
+            return [piece(match, "numeral", "one")]
         if re.match(r"\s+[a-z]", following):
             return None
     return [piece(match, "numeral", cardinal(value(numeral)))]
@@ -84,7 +81,9 @@ def _ruler(match: re.Match[str]) -> Spoken:
     if (
         numeral == "I"
         and not titled
-        and not re.match(r"(?:'s\b|[,.;:!?)—]|\s+(?:of|and the)\b|$)", after(match))
+        and not re.match(
+            r"(?:'s\b|[,.;:!?)—]|\s+(?:of|and the|died|reigned|ruled)\b|$)", after(match)
+        )
     ):
         return None
     return [piece(match, "numeral", f"the {ordinal(value(numeral))}")]

@@ -40,6 +40,11 @@ def _slash(match: re.Match[str]) -> Spoken:
     return "or" if pair in _ALTERNATIVES else "slash"
 
 
+def _per(match: re.Match[str]) -> Spoken:
+    names = {"lb": "pound", "kg": "kilogram", "oz": "ounce", "hr": "hour"}
+    return f"per {names.get(match['unit'], match['unit'])}"
+
+
 _ALTERNATIVES = frozenset(
     {
         ("he", "she"), ("she", "he"), ("his", "her"), ("him", "her"), ("her", "him"), ("yes", "no"),
@@ -98,6 +103,7 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(r"(?:(?<=\d)[ ]?)%", _percent, "%"),
     rule(r"\#(?P<n>\d[\d,]*)?(?=[\w\s]|$)", _hash, "#"),
+    rule(r"(?<=\d)[ ]?/[ ]?(?P<unit>lb|kg|oz|hr|hour|day|week|month|year)\b", _per, "/"),
     rule(r"(?<=[A-Za-z])/(?=[A-Za-z])", _slash, "/"),
     rule("[" + re.escape("".join(_ALL)) + "]", _named, _ALL),
 )

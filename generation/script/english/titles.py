@@ -37,6 +37,10 @@ def _title(match: re.Match[str]) -> Spoken:
     return _TITLES[title]
 
 
+def _shouted(match: re.Match[str]) -> Spoken:
+    return _TITLES[match["title"].capitalize()]
+
+
 def _is_drive(match: re.Match[str]) -> bool:
     street = re.search(r"\b\d+\w?,? (?:[A-Z][\w']+ )+$", before(match, 60))
     return bool(street)
@@ -74,6 +78,8 @@ RULES: tuple[Rule, ...] = (
     rule(rf"\b(?P<title>{_LISTED})\.(?=[ -]?\W{{0,2}}[A-Z⸺⸻—]|-)", _title, "."),
     rule(rf"\b(?P<title>{'|'.join(_WITHOUT_STOP)})(?=[ ][A-Z])", _title, "MD"),
     rule(r"\b(?P<title>Mr|Mrs|Dr|Messrs)\.", _title, "."),
+    rule(r"\b(?P<title>MR|MRS|DR|MESSRS|REV|CAPT|COL)\.(?=[ ][A-Z])", _shouted, "."),
+    rule(r"\bST\.(?=[ ][A-Z])", _saint, "."),
     rule(r"\bSt\.(?=[ -]?[A-Z])", _saint, "."),
     rule(r"\bSte\.(?=[ -][A-Z])", lambda m: "Sainte", "."),
     rule(r"\bMt\.(?=[ ][A-Z])", lambda m: "Mount", "."),
