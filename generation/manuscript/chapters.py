@@ -173,7 +173,8 @@ def _kind(
         return ChapterKind.BODY
     if first and not section.passages[0].level and section.words < OPENING_WORDS:
         return ChapterKind.FRONT
-    only_title = letters(section.title) == letters(book_title) and section.words < OPENING_WORDS
+    said = letters(section.passages[0].block.text)
+    only_title = said == letters(book_title) and section.words < OPENING_WORDS
     if first and only_title:
         return ChapterKind.FRONT
     return kind_by_title(section.title, not seen_body) or ChapterKind.BODY

@@ -25,9 +25,6 @@ from generation.manuscript.package import isbn, normal_language
 from generation.manuscript.text import DEFAULT_LANGUAGE
 from generation.manuscript.xhtml import primary
 
-DOCUMENT = "word/document.xml"
-"""The part that holds a DOCX's text."""
-
 MAX_BLANK_SHARE = 0.2
 """Blank paragraphs part scenes where they are at most this share; else they only space lines out."""
 
@@ -96,7 +93,7 @@ class _Paragraph:
 def read_docx(path: Path) -> Book:
     """Read a DOCX manuscript.
 
-    A block's node is the paragraph's index, from 0, among all paragraphs of `word/document.xml`; offsets
+    A block's node is the paragraph's index, from 0, among all paragraphs of the document's body; offsets
     count the characters of its runs, with tabs and line breaks as one each.
 
     Raises
@@ -114,7 +111,7 @@ def read_docx(path: Path) -> Book:
     reader = _Reader(document)
     paragraphs = list(reader.paragraphs())
     _mark_plain_headings(paragraphs)
-    passages = without_ornaments(list(_with_scene_breaks(paragraphs)))
+    passages = without_ornaments(list(_with_scene_breaks(paragraphs, reader.part)))
     if not any(p.block.text for p in passages):
         raise EmptyManuscript(f"{path.name} has no text to read.")
     properties = document.core_properties
@@ -133,10 +130,9 @@ def read_docx(path: Path) -> Book:
 
 def _opened(path: Path) -> Any:
     with Container(path) as container:
-        if container.find(DOCUMENT) is None and "[Content_Types].xml" not in container:
+        if not any(name.startswith("word/") for name in container.names):
             raise UnsupportedManuscript(
-                f"{path.name} is no Word document: it lacks {DOCUMENT}. Submit EPUB, DOCX, plain "
-                "text or Markdown."
+                f"{path.name} is no Word document. Submit EPUB, DOCX, plain text or Markdown."
             )
         for name in container.names:
             if name.endswith((".xml", ".rels")) and _declares_entities(container.read(name)):
@@ -145,7 +141,10 @@ def _opened(path: Path) -> Any:
                     "again in your word processor."
                 )
     try:
-        return docx.Document(str(path))
+        document = docx.Document(str(path))
+        if document.element.body is None or not list(document.styles):
+            raise ValueError("it has no body or no styles")
+        return document
     except (KeyError, ValueError, AttributeError, SyntaxError, OSError) as error:
         raise ManuscriptError(
             f"{path.name} is damaged or no Word document ({error}). Save it again as DOCX."
@@ -163,6 +162,7 @@ class _Reader:
 
     def __init__(self, document: Any) -> None:
         self._body = document.element.body
+        self.part = str(document.part.partname).lstrip("/")
         self._styles = {s.style_id: s for s in document.styles}
         self._known: dict[str, _Style] = {}
         self.language = self._default_language(document)
@@ -198,14 +198,14 @@ class _Reader:
             marks = self._open(flow, run, style)
             for line_number, line in enumerate(raw.split("\n")):
                 if line_number:
-                    blocks.append(flow.take(self._kind(style, paragraph), DOCUMENT, str(index)))
+                    blocks.append(flow.take(self._kind(style, paragraph), self.part, str(index)))
                     position += 1
                 if not self._hidden(run):
                     flow.feed(line, position)
                 position += len(line)
             for _ in range(marks):
                 flow.close()
-        blocks.append(flow.take(self._kind(style, paragraph), DOCUMENT, str(index)))
+        blocks.append(flow.take(self._kind(style, paragraph), self.part, str(index)))
         paragraph.passages = [Passage(b, index, style.level) for b in blocks if b]
         if len(paragraph.passages) > 1 and not style.level:
             paragraph.passages = joined_lines(paragraph.passages)
@@ -387,7 +387,7 @@ def _as_heading(passage: Passage, level: int) -> Passage:
     return Passage(block, passage.position, level)
 
 
-def _with_scene_breaks(paragraphs: list[_Paragraph]) -> Iterator[Passage]:
+def _with_scene_breaks(paragraphs: list[_Paragraph], part: str) -> Iterator[Passage]:
     """Yield all passages, a scene break for a blank paragraph where such are rare."""
     blank = sum(1 for p in paragraphs if not p.passages)
     parting = blank <= MAX_BLANK_SHARE * max(1, len(paragraphs))
@@ -395,5 +395,5 @@ def _with_scene_breaks(paragraphs: list[_Paragraph]) -> Iterator[Passage]:
         if paragraph.passages:
             yield from paragraph.passages
         elif parting and not paragraph.in_table:
-            block = Block(BlockKind.SCENE_BREAK, "", DOCUMENT, str(paragraph.index), ())
+            block = Block(BlockKind.SCENE_BREAK, "", part, str(paragraph.index), ())
             yield Passage(block, paragraph.index)

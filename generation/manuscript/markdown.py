@@ -259,7 +259,7 @@ class _Inline:
             case "code_inline":
                 self._at = max(self._at, self._content.find(child.markup, self._at))
                 self._at += len(child.markup)
-                self._text(child.content)
+                self._code(child.content)
                 self._at = max(self._at, self._content.find(child.markup, self._at))
                 self._at += len(child.markup)
             case "softbreak" | "hardbreak":
@@ -284,6 +284,13 @@ class _Inline:
                 self._flow.open(SpanKind.EMPHASIS)
             case name if name.removesuffix("_close") + "_open" in _EMPHASIS:
                 self._flow.close()
+
+    def _code(self, text: str) -> None:
+        """Feed a code span, where a backslash is a backslash; CommonMark 6.1 may strip a space."""
+        inner = self._content[self._at : self._at + len(text)].replace("\n", " ")
+        self._at += inner != text
+        self._flow.feed_placed(text, [self._source(self._at + i) for i in range(len(text))])
+        self._at += len(text)
 
     def _text(self, text: str) -> None:
         placed: list[int] = []
