@@ -1,5 +1,7 @@
 """Window plans: they cover every unit once, end in pauses, and keep to their lengths."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,7 +39,7 @@ def test_windows_cover_the_script_once_and_fit(sentences: list[tuple[int, bool]]
     assert windows[0].start == 0
     assert windows[-1].end == len(units)
     assert [w.number for w in windows] == list(range(len(windows)))
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         assert before.end == after.start
     for window in windows:
         assert 0 < window.expected_s <= LIMIT_S

@@ -1,4 +1,4 @@
-"""SoundStorm: its attention against a slow reference, padding and neighbours that change nothing, decoding."""
+"""SoundStorm: attention against a slow reference, padding and neighbours that change nothing, decoding."""
 
 import torch
 from torch.nn import functional as F

@@ -1,0 +1,108 @@
+"""`lectern narrate` as a publisher runs it: a book in, an audiobook with timed words out."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BOOK = """---
+title: The Lamp
+author: A. Writer
+---
+# Chapter I
+
+The old man lit the lamp and sat down by the window. "You are late," he said to the boy.
+
+# Chapter II
+
+The rain had stopped, and the street was quiet.
+"""
+
+
+def lectern(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
+
+
+def seconds(path: Path) -> float:
+    """Duration by an independent reader."""
+    shown = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(shown.stdout)
+
+
+@pytest.fixture(scope="module")
+def narrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("narrated")
+    (folder / "lamp.md").write_text(BOOK, "utf-8")
+    done = lectern("narrate", folder / "lamp.md", "--out", folder / "out", "--json")
+    assert done.returncode in (0, 3), done.stderr
+    return folder
+
+
+def test_every_chapter_is_delivered_with_the_time_of_every_word(narrated: Path) -> None:
+    out = narrated / "out"
+    release = json.loads((out / "release.json").read_text("utf-8"))
+    assert release["status"] == "draft"
+    assert [c["title"] for c in release["chapters"]] == ["Chapter I", "Chapter II"]
+    text = BOOK.split("---\n")[2].replace("#", "").split()
+    words = [w for c in release["chapters"] for w in c["words"]]
+    assert [w["text"].strip('",.') for w in words] == [t.strip('",.') for t in text]
+    for chapter in release["chapters"]:
+        times = [(w["start_s"], w["end_s"]) for w in chapter["words"]]
+        assert times == sorted(times)
+        assert all(0 <= start <= end <= chapter["duration_s"] for start, end in times)
+        for file in chapter["files"]:
+            assert abs(seconds(out / file["path"]) - chapter["duration_s"]) < 0.1
+    assert any(f["path"].endswith(".m4b") for f in release["files"])
+
+
+def test_a_chapter_sounds_the_same_alone_as_with_the_book(narrated: Path) -> None:
+    whole = json.loads((narrated / "out" / "release.json").read_text("utf-8"))
+    done = lectern(
+        "narrate", narrated / "lamp.md", "--out", narrated / "one", "--chapters", "2", "--json"
+    )
+    assert done.returncode in (0, 3), done.stderr
+    alone = json.loads((narrated / "one" / "release.json").read_text("utf-8"))
+    assert alone["chapters"][0]["audio_sha256"] == whole["chapters"][1]["audio_sha256"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("book.pdf", b"%PDF-1.7\n", "PDF"),
+        ("empty.txt", b"", "empty"),
+        ("broken.epub", b"PK\x03\x04 not a zip", "epub"),
+    ],
+)
+def test_bad_input_is_refused_and_leaves_nothing(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    done = lectern("narrate", tmp_path / name, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert said.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_voice_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "lamp.md").write_text(BOOK, "utf-8")
+    done = lectern("narrate", tmp_path / "lamp.md", "--voice", "nobody", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "joe" in done.stderr
