@@ -5,6 +5,7 @@ Type is Source Serif Pro (SIL OFL), from its package.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from io import BytesIO
 
 import font_source_serif_pro as source_serif  # type: ignore[import-untyped]
@@ -18,7 +19,7 @@ SIDE = 1400
 PIXELS_MAX = 50_000_000
 """A cover with more pixels than this is not opened."""
 
-_MARGIN = 150
+_WIDTH = SIDE - 2 * 150
 _CREAM, _SOFT = (244, 238, 222), (214, 204, 178)
 _GROUNDS = (
     (38, 50, 71),
@@ -73,17 +74,16 @@ def _set(title: str, authors: Sequence[str]) -> Image.Image:
     digest = hashlib.sha256(title.encode()).digest()
     image = Image.new("RGB", (SIDE, SIDE), _GROUNDS[digest[0] % len(_GROUNDS)])
     draw = ImageDraw.Draw(image)
-    inset = 60
-    draw.rectangle((inset, inset, SIDE - inset, SIDE - inset), outline=_SOFT, width=4)
-    draw.rectangle(
-        (inset + 14, inset + 14, SIDE - inset - 14, SIDE - inset - 14), outline=_SOFT, width=1
-    )
-    bottom = _lines(draw, title, source_serif.SourceSerifProSemibold, _CREAM, (170, 260, 620))
-    rule = max(900, bottom + 70)
+    for inset, width in ((60, 4), (74, 1)):
+        draw.rectangle((inset, inset, SIDE - inset, SIDE - inset), outline=_SOFT, width=width)
+    heading = _fitted(title, source_serif.SourceSerifProSemibold, 170, 660)
+    by = _fitted(_joined(authors), source_serif.SourceSerifPro, 76, 200)
+    gap = 64
+    top = (SIDE - heading.height - 2 * gap - by.height) // 2
+    rule = top + heading.height + gap
+    heading.draw(draw, top, _CREAM)
     draw.line((SIDE // 2 - 90, rule, SIDE // 2 + 90, rule), fill=_SOFT, width=4)
-    by = _joined(authors)
-    if by:
-        _lines(draw, by, source_serif.SourceSerifPro, _SOFT, (76, rule + 60, SIDE - rule - 220))
+    by.draw(draw, rule + gap, _SOFT)
     return image
 
 
@@ -93,40 +93,55 @@ def _joined(authors: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(authors[:-1]), *authors[-1:])))
 
 
-def _lines(
-    draw: ImageDraw.ImageDraw,
-    text: str,
-    face: str,
-    fill: tuple[int, int, int],
-    box: tuple[int, int, int],
-) -> int:
-    """Set centred lines as large as fit `box` (largest size, top, height); return where they end."""
-    largest, top, height = box
+@dataclass(frozen=True, slots=True)
+class _Paragraph:
+    """Centred lines in one size."""
+
+    font: ImageFont.FreeTypeFont
+    lines: tuple[str, ...]
+
+    @property
+    def leading(self) -> int:
+        return round(self.font.size * 1.18)
+
+    @property
+    def height(self) -> int:
+        return self.leading * len(self.lines)
+
+    def draw(self, draw: ImageDraw.ImageDraw, top: int, fill: tuple[int, int, int]) -> None:
+        for number, line in enumerate(self.lines):
+            draw.text((SIDE / 2, top + number * self.leading), line, fill, self.font, anchor="ma")
+
+
+def _fitted(text: str, face: str, largest: int, height: int) -> _Paragraph:
+    """Set text as large as its width and height allow; what fits at no size is cut."""
+    text = _clipped(text)
     for size in range(largest, 27, -2):
         font = ImageFont.truetype(face, size)
-        lines = _wrapped(text, font)
-        leading = round(size * 1.18)
-        fits = all(font.getlength(line) <= SIDE - 2 * _MARGIN for line in lines)
-        if fits and leading * len(lines) <= height:
-            break
-    lines = lines[: max(1, height // leading)]
-    for number, line in enumerate(lines):
-        draw.text((SIDE / 2, top + number * leading), line, fill, font, anchor="ma")
-    return top + leading * len(lines)
+        paragraph = _Paragraph(font, tuple(_broken(text, font, _WIDTH)))
+        if paragraph.height <= height and all(
+            font.getlength(line) <= _WIDTH for line in paragraph.lines
+        ):
+            return _Paragraph(font, _evened(text, font))
+    return _Paragraph(font, paragraph.lines[: height // paragraph.leading])
 
 
-def _wrapped(text: str, font: ImageFont.FreeTypeFont) -> list[str]:
-    """Break text into the fewest lines that fit, then narrow them while their number stays: even lines."""
-    width = SIDE - 2 * _MARGIN
-    lines = _broken(text, font, width)
-    for narrower in range(width, width // 3, -10):
-        tried = _broken(text, font, narrower)
-        if len(tried) > len(lines) or any(font.getlength(line) > narrower for line in tried):
+def _clipped(text: str) -> str:
+    """Cut what no reader would take in: words beyond 50 letters, text beyond 240."""
+    words = (word if len(word) <= 50 else f"{word[:49]}…" for word in text[:2000].split())
+    joined = " ".join(words)
+    return joined if len(joined) <= 240 else f"{joined[:239].rstrip()}…"
+
+
+def _evened(text: str, font: ImageFont.FreeTypeFont) -> tuple[str, ...]:
+    """Break text into the fewest lines, then narrow them as far as their number allows."""
+    lines = _broken(text, font, _WIDTH)
+    for width in range(_WIDTH, _WIDTH // 3, -10):
+        narrower = _broken(text, font, width)
+        if len(narrower) > len(lines) or any(font.getlength(line) > width for line in narrower):
             break
-        best = tried
-    else:
-        return lines
-    return best if narrower < width else lines
+        lines = narrower
+    return tuple(lines)
 
 
 def _broken(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
@@ -136,4 +151,4 @@ def _broken(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
-    return lines or [""]
+    return lines

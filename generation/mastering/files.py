@@ -63,6 +63,20 @@ M4B = Format(
 )  # fmt: skip
 
 
+_ISO_639_2 = {
+    "cs": "ces", "da": "dan", "de": "deu", "el": "ell", "en": "eng", "es": "spa", "fi": "fin",
+    "fr": "fra", "hu": "hun", "it": "ita", "ja": "jpn", "ko": "kor", "la": "lat", "nb": "nob",
+    "nl": "nld", "nn": "nno", "no": "nor", "pl": "pol", "pt": "por", "ro": "ron", "ru": "rus",
+    "sk": "slk", "sv": "swe", "tr": "tur", "uk": "ukr", "zh": "zho",
+}  # fmt: skip
+
+
+def iso_639_2(language: str) -> str:
+    """Return the three-letter code that ID3 and MP4 want for a BCP 47 tag; "und" where none is known."""
+    primary = language.partition("-")[0].lower()
+    return primary if len(primary) == 3 else _ISO_639_2.get(primary, "und")
+
+
 @dataclass(frozen=True, slots=True)
 class Tags:
     """What a file says of itself; empty fields are left out.
@@ -93,7 +107,7 @@ class Tags:
             "genre": "Audiobook",
             "date": self.published,
             "track": self.track,
-            "language": self.language,
+            "language": iso_639_2(self.language),
             "publisher": self.publisher,
             "copyright": self.copyright,
             "comment": self.disclosure,
@@ -141,6 +155,7 @@ class AudioWriter:
             kind.codec, rate=DELIVERY_RATE_HZ, layout="mono", format=kind.sample_format
         )
         self._stream.time_base = Fraction(1, DELIVERY_RATE_HZ)
+        self._stream.metadata["language"] = iso_639_2(tags.language)
         if kind.bit_rate:
             self._stream.bit_rate = kind.bit_rate
         if marks:

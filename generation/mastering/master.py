@@ -99,6 +99,8 @@ def measure(blocks: Iterable[Audio], spool: BinaryIO) -> Measured:
     loudness, quiet = LoudnessMeter(SAMPLE_RATE_HZ), QuietMeter()
     samples, energy = 0, 0.0
     for block in blocks:
+        if not len(block):
+            continue
         filtered, state = signal.sosfilt(high_pass, block, zi=state)
         energy += float(np.square(filtered).sum())
         samples += len(filtered)
@@ -113,7 +115,9 @@ def measure(blocks: Iterable[Audio], spool: BinaryIO) -> Measured:
             f"a chapter of {samples / SAMPLE_RATE_HZ:.2f} s holds no speech to be mastered (silent, or under "
             "0.4 s); look at its windows and narrate it again"
         )
-    return Measured(samples, to_db(energy / samples), lufs, floor_dbfs, sound, quiet.spectrum())
+    return Measured(
+        samples, to_db(energy / max(1, samples)), lufs, floor_dbfs, sound, quiet.spectrum()
+    )
 
 
 def plan(measured: Measured) -> Plan:

@@ -164,7 +164,7 @@ def attach(out_dir: Path, name: str, data: bytes, media_type: str) -> Release:
     taken = {
         file.path for file in (*release.files, *(f for c in release.chapters for f in c.files))
     }
-    if Path(name).name != name or name in taken | {RELEASE_FILE}:
+    if not name or Path(name).name != name or name in taken | {RELEASE_FILE}:
         raise PackagingError(
             f"{name!r} cannot be attached to {out_dir}: choose a plain, free file name"
         )
@@ -211,8 +211,9 @@ class _Shelf:
 
 def _slug(title: str, otherwise: str) -> str:
     """Return a name that every file system and shop takes: lower-case ASCII words joined by hyphens."""
-    plain = unicodedata.normalize("NFKD", title.replace("’", "")).encode("ascii", "ignore").decode()
-    words = "".join(c if c.isalnum() else " " for c in plain.replace("'", "").lower()).split()
+    letters = unicodedata.normalize("NFKD", title.lower().replace("’", "").replace("'", ""))
+    bare = "".join(c for c in letters if not unicodedata.combining(c))
+    words = "".join(c if c.isascii() and c.isalnum() else " " for c in bare).split()
     return "-".join(words)[:60].strip("-") or otherwise
 
 

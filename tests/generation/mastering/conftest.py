@@ -56,7 +56,7 @@ def speech() -> Callable[[str, float], Audio]:
 
 @pytest.fixture(scope="session")
 def probe() -> Callable[[Path], Any]:
-    """What ffprobe says of a file: format, streams and chapters."""
+    """Ask ffprobe about a file: format, streams and chapters."""
 
     def run(path: Path) -> Any:
         command = [
@@ -75,7 +75,7 @@ def probe() -> Callable[[Path], Any]:
 
 @pytest.fixture(scope="session")
 def decode() -> Callable[[Path], Audio]:
-    """A file's samples as ffmpeg decodes them, at the file's own rate."""
+    """Decode a file by ffmpeg, at the file's own rate."""
 
     def run(path: Path) -> Audio:
         command = [

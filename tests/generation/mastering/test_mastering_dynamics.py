@@ -24,7 +24,7 @@ def _through(stage: Limiter | Expander, audio: Audio, blocks: int = 9) -> Audio:
 
 
 def _slow_limiter(audio: Audio, ceiling_dbtp: float) -> Audio:
-    """The limiter sample by sample, from its definition."""
+    """Limit sample by sample, from the definition."""
     ceiling, look = 10 ** (ceiling_dbtp / 20), round(0.005 * RATE)
     padded = np.concatenate([np.zeros(11, np.float32), audio, np.zeros(look + 11, np.float32)])
     between = true_peaks(padded)  # between[i] lies between padded[i + 5] and padded[i + 6]

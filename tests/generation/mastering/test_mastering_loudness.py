@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+from conftest import tool
 from numpy.typing import NDArray
 
-from conftest import tool
 from generation.mastering.loudness import LevelMeter, LoudnessMeter, to_db, true_peaks
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -22,9 +23,9 @@ def _joined(windows: list[Window]) -> tuple[Audio, list[Placement]]:
 
 
 def _reference(windows: list[Window]) -> Audio:
-    """The obvious way: every window weighted by its fades and added into a whole chapter."""
+    """Join the obvious way: every window weighted by its fades and added into a whole chapter."""
     starts = [0]
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in pairwise(windows):
         starts.append(starts[-1] + len(before.audio) - (after.overlap or FADE_SAMPLES))
     chapter = np.zeros(starts[-1] + len(windows[-1].audio))
     for i, window in enumerate(windows):
@@ -130,7 +131,7 @@ def test_no_windows_are_no_chapter() -> None:
 @pytest.mark.parametrize(
     ("window", "says"),
     [
-        (Window(np.zeros(3000, np.float64)), "window 1 .* float64"),  # type: ignore[arg-type]
+        (Window(np.zeros(3000, np.float64)), "window 1 .* float64"),
         (Window(np.full(3000, np.nan, np.float32)), "window 1"),
         (Window(np.zeros((2, 3000), np.float32)), "window 1"),
         (Window(np.zeros(100, np.float32)), "windows 0 and 1 .* 331 samples"),
