@@ -58,21 +58,24 @@ def qa(
     as_json: Json = False,
 ) -> None:
     """Judge finished audio: exit code 0 it passes, 1 it fails, 3 nobody can say."""
-    from flows.judge import Verdict, judge_path
+    from flows.judge import judge_path
     from qa.errors import QAError
+    from qa.verdicts import Verdict
 
     try:
-        verdicts = list(judge_path(audio, text))
+        judged = list(judge_path(audio, text))
     except (LecternError, QAError) as error:
         raise _failed(error) from error
     if as_json:
-        print(json.dumps([verdict.to_json() for verdict in verdicts]))
+        print(
+            json.dumps([{"path": str(j.path), **j.report.model_dump(mode="json")} for j in judged])
+        )
     else:
-        for verdict in verdicts:
-            print(f"{verdict.verdict.value:12} {verdict.path}")
-            for reason in verdict.reasons:
+        for one in judged:
+            print(f"{one.report.verdict.value:12} {one.path}")
+            for reason in one.reasons:
                 print(f"             {reason}")
-    said = {verdict.verdict for verdict in verdicts}
+    said = {one.report.verdict for one in judged}
     if Verdict.FAIL in said:
         raise typer.Exit(FAILED)
     if Verdict.INCONCLUSIVE in said:
