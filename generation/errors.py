@@ -1,16 +1,16 @@
 """Every error the generation room raises on purpose, as one tree.
 
-    LecternError                 what, where, and what to do; its text is shown to the user as it is
-    ├── ManuscriptError          the book cannot be read
-    │   ├── UnsupportedManuscript    a format we do not read (PDF, images, unknown)
-    │   ├── EncryptedManuscript      DRM or a password
-    │   ├── EmptyManuscript          no spine, no text
-    │   └── HostileManuscript        too large, zip bomb, external entities, path traversal
-    ├── LexiconError             a pronunciation lexicon that cannot be used
-    ├── VoicePromptError         a prompt too short, silent, clipped, or of two speakers
-    ├── ChapterSelectionError    a chapter range that names no chapter of this book
-    ├── WeightsError             weights missing, damaged or of another design
-    └── NarrationError           the reading failed (a pointer that had to be forced, say)
+LecternError                 what, where, and what to do; its text is shown to the user as it is
+├── ManuscriptError          the book cannot be read
+│   ├── UnsupportedManuscript    a format we do not read (PDF, images, unknown)
+│   ├── EncryptedManuscript      DRM or a password
+│   ├── EmptyManuscript          no spine, no text
+│   └── HostileManuscript        too large, zip bomb, external entities, path traversal
+├── LexiconError             a pronunciation lexicon that cannot be used
+├── VoicePromptError         a prompt too short, silent, clipped, or of two speakers
+├── ChapterSelectionError    a chapter range that names no chapter of this book
+├── WeightsError             weights missing, damaged or of another design
+└── NarrationError           the reading failed (a pointer that had to be forced, say)
 """
 
 

@@ -120,6 +120,12 @@ def frame_rms(samples: Samples, frame: int) -> NDArray[np.float32]:
     return rms
 
 
+def mean_square(samples: Samples) -> float:
+    """Take the mean square of a recording, summed in double precision a second or so at a time."""
+    parts = (samples[k : k + 65_536] for k in range(0, len(samples), 65_536))
+    return sum(float(np.dot(part, part)) for part in parts) / max(1, len(samples))
+
+
 def quiet_cuts(audio: Audio, shortest_s: float, longest_s: float) -> Iterator[tuple[int, int]]:
     """Cut a recording into stretches between two lengths, each where it is quietest.
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from qa.audio import ANALYSIS_RATE_HZ, Audio, Samples, quiet_cuts, resampled
 from qa.errors import MissingModelError
+from qa.phones import load_sphinx
 
 LOOP_COMPRESSION = 2.4
 """gzip ratio of a transcript above which Whisper is looping (Radford et al. 2022, section 4.5)."""
@@ -44,11 +45,16 @@ class HeardWord:
 class Transcript:
     """What a recogniser heard, in order.
 
-    `loops` are stretches (start_s, end_s) in which the recogniser kept repeating itself even after
-    the audio was cut shorter: its words there say nothing.
+    Attributes
+    ----------
+    words : in order of time
+    cuts : stretches (start_s, end_s) that were transcribed one by one
+    loops : stretches in which the recogniser kept repeating itself even after the audio was cut
+        shorter: its words there say nothing
     """
 
     words: tuple[HeardWord, ...]
+    cuts: tuple[tuple[float, float], ...] = ()
     loops: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -128,7 +134,11 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
             again, stuck = _retry(speech, segment.seek / 100, group, threads, beam)
             words += again
             loops += stuck
-    return Transcript(tuple(words), tuple(loops))
+    return Transcript(tuple(words), _in_seconds(cuts, speech.rate_hz), tuple(loops))
+
+
+def _in_seconds(cuts: Sequence[tuple[int, int]], rate_hz: int) -> tuple[tuple[float, float], ...]:
+    return tuple((start / rate_hz, end / rate_hz) for start, end in cuts)
 
 
 def _retry(
@@ -197,14 +207,6 @@ def _forced(
     return [float(np.log(np.maximum(r.text_token_probs, 1e-10)).sum()) for r in results]
 
 
-@lru_cache(maxsize=1)
-def load_sphinx() -> Any:
-    """Load pocketsphinx with the US English model of its wheel, once a process."""
-    from pocketsphinx import Decoder
-
-    return Decoder(samprate=ANALYSIS_RATE_HZ, loglevel="FATAL")
-
-
 def pcm(audio: Audio) -> bytes:
     """Give 16-bit little-endian samples, as pocketsphinx takes them."""
     return (np.clip(audio.samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
@@ -234,9 +236,10 @@ def transcribe_by_sphinx(audio: Audio) -> Transcript:
     speech = resampled(audio, ANALYSIS_RATE_HZ)
     decoder = load_sphinx()
     words: list[HeardWord] = []
-    for start, end in quiet_cuts(speech, *_SPHINX_CUT_S):
+    cuts = list(quiet_cuts(speech, *_SPHINX_CUT_S))
+    for start, end in cuts:
         decoder.start_utt()
         decoder.process_raw(pcm(Audio(speech.samples[start:end], speech.rate_hz)), full_utt=True)
         decoder.end_utt()
         words += _sphinx_words(decoder, start / speech.rate_hz)
-    return Transcript(tuple(words))
+    return Transcript(tuple(words), _in_seconds(cuts, speech.rate_hz))

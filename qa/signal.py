@@ -14,7 +14,7 @@ from scipy.ndimage import maximum_filter1d
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
-from qa.audio import Audio, Samples, frame_rms
+from qa.audio import Audio, Samples, frame_rms, mean_square
 
 Floats = NDArray[np.float64]
 
@@ -22,12 +22,16 @@ FRAME_S = 0.02
 SILENCE_DBFS = -100.0
 """Level given to digital silence, so that it can be averaged and plotted."""
 
+NOISE_SPAN_S, NOISE_STEP_S = 8.0, 2.0
+
 _CHUNK_S = 30.0
+_NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
+_HUM_TOP_HZ = 260
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,11 @@ def levels(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> Le
     if len(frames) == 0:
         frames = np.array([SILENCE_DBFS])
     floor, speech = np.percentile(frames, [5, 95])
-    mean_square = float(np.mean(np.square(part.samples, dtype=np.float64)))
     return Levels(
         speech_dbfs=float(speech),
         floor_dbfs=float(floor),
-        peak_dbfs=float(decibels(float(np.abs(part.samples).max()))),
-        rms_dbfs=float(decibels(mean_square**0.5)),
+        peak_dbfs=float(decibels(max(float(part.samples.max()), -float(part.samples.min())))),
+        rms_dbfs=float(decibels(mean_square(part.samples) ** 0.5)),
         dc_dbfs=float(decibels(abs(float(part.samples.mean(dtype=np.float64))))),
     )
 
@@ -230,20 +233,14 @@ def hum(audio: Audio) -> Hum:
     """
     rate = audio.rate_hz
     spectra = [
-        welch(part[first:last], fs=rate, nperseg=min(rate, last - first))[1]
-        for _, part, first, last in _seconds(audio)
+        welch(audio.samples[k : k + rate], fs=rate, nperseg=rate)[1][:_HUM_TOP_HZ]
+        for k in range(0, len(audio.samples) - rate + 1, rate)
     ]
     if not spectra:
         return Hum(0.0, SILENCE_DBFS, 0.0)
     steady = np.percentile(np.stack(spectra), 20, axis=0)
     lines = [_line(steady, mains) for mains in _HUM_MAINS_HZ]
     return max(lines, key=lambda line: line.above_neighbours_db)
-
-
-def _seconds(audio: Audio) -> Iterator[tuple[float, Samples, int, int]]:
-    for start in range(0, len(audio.samples) - audio.rate_hz + 1, audio.rate_hz):
-        part = audio.samples[start : start + audio.rate_hz]
-        yield start / audio.rate_hz, part, 0, len(part)
 
 
 def _line(steady: Floats, mains_hz: float) -> Hum:
@@ -267,6 +264,61 @@ def bandwidth_hz(audio: Audio, start_s: float = 0.0, end_s: float | None = None)
     frequency, power = welch(np.diff(part.samples), fs=part.rate_hz, nperseg=1024)
     share = np.cumsum(power) / max(float(power.sum()), 1e-30)
     return float(frequency[np.searchsorted(share, 0.99)])
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseTrack:
+    """How far speech stands above what is always there.
+
+    Attributes
+    ----------
+    centre_s : (span,) middle of each 8 s span
+    margin_db : (span,) loud frames over the noise floor, summed over 20 bands from 100 Hz
+    speech_dbfs : (span,) level of the loud frames (bands above only), to tell speech from long pauses
+    """
+
+    centre_s: Floats
+    margin_db: Floats
+    speech_dbfs: Floats
+
+
+def track_noise(audio: Audio) -> NoiseTrack:
+    """Follow the noise floor, band by band, so that it shows between the sounds of speech as well.
+
+    The floor of a band is the 10th percentile of its power in the span (minimum statistics, after
+    Martin 2001, simplified): speech leaves every band now and then, noise does not.
+    """
+    power = np.concatenate([_band_power(part) for part in _whole_hops(audio)])
+    per_s = 1.0 / _NOISE_HOP_S
+    span, step = min(len(power), round(NOISE_SPAN_S * per_s)), round(NOISE_STEP_S * per_s)
+    starts = np.arange(0, max(1, len(power) - span + 1), step)
+    floor = np.array([np.percentile(power[s : s + span], 10, axis=0).sum() for s in starts])
+    total = power.sum(axis=1)
+    loud = np.array([np.percentile(total[s : s + span], 90) for s in starts])
+    margin = 10 * np.log10((loud + 1e-12) / (floor + 1e-12))
+    centre_s: Floats = (starts.astype(np.float64) + span / 2) * _NOISE_HOP_S
+    return NoiseTrack(centre_s, margin, 10 * np.log10(loud + 1e-12))
+
+
+def _whole_hops(audio: Audio) -> Iterator[Audio]:
+    """Chunks of whole analysis hops; the last is at least one frame long."""
+    hop = round(_NOISE_HOP_S * audio.rate_hz)
+    size = round(_CHUNK_S / _NOISE_HOP_S) * hop
+    for start in range(0, max(1, len(audio.samples) - 2 * hop), size):
+        part = audio.samples[start : start + size + hop]
+        yield Audio(np.pad(part, (0, max(0, 2 * hop - len(part)))), audio.rate_hz)
+
+
+def _band_power(part: Audio) -> Floats:
+    """Mean-square level of each band and frame, full scale 1.0: (frame, band)."""
+    hop = round(_NOISE_HOP_S * part.rate_hz)
+    frames = np.lib.stride_tricks.sliding_window_view(part.samples, 2 * hop)[::hop]
+    window = np.hanning(2 * hop)
+    power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2 * (2 / (window**2).sum() / (2 * hop))
+    frequency = np.fft.rfftfreq(2 * hop, 1 / part.rate_hz)
+    top = min(7500.0, 0.45 * part.rate_hz)
+    edges = np.unique(np.searchsorted(frequency, np.geomspace(100.0, top, 21)))
+    return np.asarray(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qa.audio import ANALYSIS_RATE_HZ, Audio, frame_rms, resampled
+from qa.audio import ANALYSIS_RATE_HZ, Audio, frame_rms, mean_square, resampled
 from qa.errors import MissingModelError
 from qa.torchaudio_import import import_torchaudio
 
@@ -38,6 +38,7 @@ DEFAULT_MODEL = "ge2e"
 
 _BATCH = 32
 _TARGET_DBFS = -30.0  # resemblyzer hparams.audio_norm_target_dBFS; quieter speech is raised to it
+_CHANGE_AT = 0.62  # where the cosine of a window half in another voice lies (49 swaps, docs/qa.md)
 _SPEECH_BELOW_PEAK_DB = 35.0
 """A frame is speech when it is at most this far below the loud frames of the recording."""
 
@@ -171,12 +172,35 @@ class SpeakerTrack:
     to_prompt: Floats | None
     drift_per_hour: float
 
+    def refined(self, start_s: float, end_s: float) -> tuple[float, float]:
+        """Find where another voice begins and ends inside a stretch of windows unlike the rest.
+
+        A window whose middle lies on the change holds half of each voice: the change is where the cosine
+        crosses between its least and its usual value, interpolated between windows.
+        """
+        inside = np.flatnonzero((self.centre_s >= start_s) & (self.centre_s <= end_s))
+        lowest = int(inside[np.argmin(self.to_median[inside])])
+        usual = float(np.median(self.to_median))
+        level = float(self.to_median[lowest]) + _CHANGE_AT * (usual - float(self.to_median[lowest]))
+        return self._crossing(lowest, -1, level), self._crossing(lowest, 1, level)
+
+    def _crossing(self, lowest: int, step: int, level: float) -> float:
+        k = lowest
+        while 0 <= k + step < len(self.to_median):
+            inner, outer = float(self.to_median[k]), float(self.to_median[k + step])
+            if outer >= level:
+                share = (level - inner) / (outer - inner)
+                return float(self.centre_s[k] + share * step * STEP_S)
+            k += step
+        edge = self.centre_s[k] + step * WINDOW_S / 2
+        return max(0.0, float(edge))
+
 
 def _raised(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Raise quiet speech to the level GE2E was trained at (resemblyzer `normalize_volume`)."""
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    rms = mean_square(samples) ** 0.5
     gain = 10 ** (_TARGET_DBFS / 20) / rms if rms > 0 else 1.0
-    return samples * np.float32(max(1.0, gain))
+    return samples if gain <= 1.0 else samples * np.float32(gain)
 
 
 def _speech_share(samples: NDArray[np.float32], starts: NDArray[np.int64], window: int) -> Floats:

@@ -174,7 +174,7 @@ def _folded(word: str) -> tuple[str, ...]:
 
 
 def pieces(token: str) -> list[str]:
-    """Lower-case parts of a printed word: quotes and dashes gone, apostrophes inside kept."""
+    """Split a printed word into lower-case parts: quotes and dashes gone, inner apostrophes kept."""
     decomposed = unicodedata.normalize("NFKD", token.replace("’", "'").replace("‘", "'"))
     plain = "".join(c for c in decomposed if not unicodedata.combining(c)).lower()
     plain = plain.replace("æ", "ae").replace("œ", "oe")
@@ -208,6 +208,18 @@ def plain_words(tokens: Sequence[str], other: Collection[str] = ()) -> list[Plai
                 continue
             letters = re.sub(r"[^\w'&%]", "", piece)
             words += [PlainWord(w, source) for w in _folded(letters) if w]
+    return words
+
+
+def spoken_words(tokens: Sequence[str]) -> list[PlainWord]:
+    """List dictionary words of printed words: lower case, numbers in words, apostrophes kept."""
+    words: list[PlainWord] = []
+    for source, token in enumerate(tokens):
+        for piece in pieces(token):
+            readings = number_readings(piece)
+            letters = "".join(c for c in piece if c.isalpha() or c == "'")
+            said = readings[0] if readings else _ABBREVIATIONS.get(letters, letters).split()
+            words += [PlainWord(word, source) for word in said]
     return words
 
 

@@ -42,6 +42,7 @@ class AlignedWord:
     heard : comparison form of the transcript's word, "" for a deletion
     sentence : index of the sentence it belongs to (an insertion: that of the word before it)
     source : index of the printed word in the whole text, -1 for an insertion
+    heard_source : index of the transcript's word, -1 for a deletion
     start_s, end_s : when it was heard; for a deletion the point between its neighbours
     """
 
@@ -50,6 +51,7 @@ class AlignedWord:
     heard: str
     sentence: int
     source: int
+    heard_source: int
     start_s: float
     end_s: float
 
@@ -114,6 +116,7 @@ class WordReport:
 @dataclass(frozen=True, slots=True)
 class _Heard:
     text: str
+    source: int
     start_s: float
     end_s: float
 
@@ -121,7 +124,9 @@ class _Heard:
 def _heard_words(transcript: Transcript, text: Sequence[str]) -> list[_Heard]:
     plain = plain_words([w.text for w in transcript.words], text)
     return [
-        _Heard(p.text, transcript.words[p.source].start_s, transcript.words[p.source].end_s)
+        _Heard(
+            p.text, p.source, transcript.words[p.source].start_s, transcript.words[p.source].end_s
+        )
         for p in plain
     ]
 
@@ -261,6 +266,7 @@ def _timed(
                 heard[j].text if j >= 0 else "",
                 sentence,
                 expected[i].source if i >= 0 else -1,
+                heard[j].source if j >= 0 else -1,
                 start_s,
                 end_s,
             )

@@ -218,7 +218,7 @@ class Cluster:
             record = self._create()
         data = Path(record.place) / "data"
         if _postmaster(data) is None:
-            _end_leftovers(data)
+            _end_leftovers(data, Path(record.sockets))
             record = self._launch(record)
         self._await(record)
         _create_databases(_conninfo(record, "postgres"))
@@ -426,8 +426,8 @@ def _postmaster(data: Path) -> int | None:
     return None
 
 
-def _end_leftovers(data: Path) -> None:
-    """Clear what a killed server left: orphans, and a pid file that now names a stranger."""
+def _end_leftovers(data: Path, sockets: Path) -> None:
+    """Clear what a killed server left: orphans, and lock files that name a stranger or a zombie."""
     if not _gone(data, 5.0):
         _signal(data, signal.SIGKILL)
         _gone(data, 5.0)
@@ -435,6 +435,8 @@ def _end_leftovers(data: Path) -> None:
         pid_file = data / "postmaster.pid"
         if psutil.pid_exists(int(pid_file.read_text("utf-8").splitlines()[0])):
             pid_file.unlink()
+    for lock in sockets.glob(".s.PGSQL.*"):
+        lock.unlink(missing_ok=True)
 
 
 def _stop(data: Path, *, at_once: bool = False) -> None:

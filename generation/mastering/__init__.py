@@ -12,9 +12,8 @@ from generation.mastering.package import (
     SpokenWord,
     attach,
     package,
-    read_release,
 )
-from generation.mastering.release import AI_DISCLOSURE, BookMeta, Release, VoiceMeta
+from generation.mastering.release import AI_DISCLOSURE, BookMeta, Release, VoiceMeta, read_release
 
 __all__ = [
     "AI_DISCLOSURE",

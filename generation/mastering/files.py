@@ -41,6 +41,7 @@ class Format:
     sample_format: str
     bit_rate: int = 0
     options: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
     scale: float = 1.0  # what the encoder multiplies its input by; undone before it
 
 
@@ -58,9 +59,15 @@ MP3 = Format(
     scale=LAME_SCALE,
 )
 M4B = Format(
-    ".m4b", "audio/mp4", "mp4", "aac", "fltp", 96_000,
+    ".m4b",
+    "audio/mp4",
+    "mp4",
+    "aac",
+    "fltp",
+    96_000,
     (("brand", "M4B "), ("movflags", "+faststart")),
-)  # fmt: skip
+    (("media_type", AUDIOBOOK_MEDIA_KIND),),
+)
 
 
 _ISO_639_2 = {
@@ -112,7 +119,6 @@ class Tags:
             "copyright": self.copyright,
             "comment": self.disclosure,
             "description": self.description,
-            "media_type": AUDIOBOOK_MEDIA_KIND,
         }
         return {name: value for name, value in named.items() if value}
 
@@ -150,7 +156,7 @@ class AudioWriter:
         self._container: Any = av.open(
             str(path), "w", format=kind.container, options=dict(kind.options)
         )
-        self._container.metadata.update(tags.fields())
+        self._container.metadata.update({**tags.fields(), **dict(kind.metadata)})
         self._stream: Any = self._container.add_stream(
             kind.codec, rate=DELIVERY_RATE_HZ, layout="mono", format=kind.sample_format
         )

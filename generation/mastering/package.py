@@ -1,22 +1,16 @@
 """Packages a narrated book: masters each chapter, writes every file, and leaves a whole release or nothing.
 
-Work is done in a hidden directory beside the wanted one and moved into place by one rename, when
-`release.json`, the last file, is on the disk.
+`release.json` is the last file written, and a directory the last thing moved into place.
 """
 
-import fcntl
 import hashlib
-import os
-import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from generation.manuscript.book import Cover, Place
 from generation.mastering import master, spec
@@ -36,8 +30,10 @@ from generation.mastering.release import (
     VoiceMeta,
     WordEntry,
     content_digest,
+    read_release,
 )
 from generation.mastering.stitch import Placement, Window, stitch
+from generation.mastering.workplace import workplace, write_whole
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -112,7 +108,7 @@ def package(
     """
     if not chapters:
         raise PackagingError("there is no chapter to package; choose at least one")
-    with _workplace(out_dir) as work:
+    with workplace(out_dir) as work:
         picture = cover_jpeg(book.title, book.authors, cover)
         (work / "cover.jpg").write_bytes(picture)
         shelf = _Shelf(work, book, voice, disclosure, picture, len(chapters))
@@ -137,20 +133,6 @@ def package(
     return release
 
 
-def read_release(out_dir: Path) -> Release:
-    """Return the release in a directory.
-
-    Raises
-    ------
-    PackagingError
-        There is no `release.json`, or not one of ours.
-    """
-    try:
-        return Release.model_validate_json((out_dir / RELEASE_FILE).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise PackagingError(f"{out_dir} holds no release of Lectern's: {error}") from error
-
-
 def attach(out_dir: Path, name: str, data: bytes, media_type: str) -> Release:
     """Add a companion file (a QA report, say) to a draft release, or replace it, and list it.
 
@@ -168,7 +150,7 @@ def attach(out_dir: Path, name: str, data: bytes, media_type: str) -> Release:
         raise PackagingError(
             f"{name!r} cannot be attached to {out_dir}: choose a plain, free file name"
         )
-    _write_whole(out_dir / name, data)
+    write_whole(out_dir / name, data)
     others = tuple(file for file in release.companions if file.path != name)
     companions = (*others, _entry(out_dir, out_dir / name, media_type))
     release = release.model_copy(update={"companions": companions})
@@ -395,110 +377,4 @@ def _entry(root: Path, path: Path, media_type: str) -> FileEntry:
 
 
 def _write_last(folder: Path, release: Release) -> None:
-    _write_whole(folder / RELEASE_FILE, (release.model_dump_json(indent=1) + "\n").encode())
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-@contextmanager
-def _workplace(out_dir: Path) -> Iterator[Path]:
-    """Give a hidden directory beside `out_dir` to work in; put it in place at the end, remove it on error."""
-    out_dir = out_dir.absolute()
-    work = out_dir.with_name(f".{out_dir.name}.partial")
-    previous = out_dir.with_name(f".{out_dir.name}.previous")
-    try:
-        out_dir.parent.mkdir(parents=True, exist_ok=True)
-        work.mkdir(exist_ok=True)
-        lock = os.open(work, os.O_RDONLY)
-    except OSError as error:
-        raise PackagingError(
-            f"{out_dir} cannot be written ({error}); give a place you may write to"
-        ) from error
-    try:
-        _lock(lock, work, out_dir)
-        try:
-            _recover(out_dir, previous)
-            _refuse_foreign(out_dir)
-            _empty(work)
-            yield work
-            _put_in_place(work, out_dir, previous)
-        except BaseException:
-            shutil.rmtree(work, ignore_errors=True)
-            raise
-    finally:
-        os.close(lock)
-
-
-def _lock(lock: int, work: Path, out_dir: Path) -> None:
-    """Hold the work directory alone; a killed run's lock is free, its leavings are then cleared."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held = os.fstat(lock).st_ino == work.stat().st_ino
-    except OSError:
-        held = False
-    if not held:
-        raise PackagingError(
-            f"another run is packaging into {out_dir}; wait for it, or give another place"
-        )
-
-
-def _recover(out_dir: Path, previous: Path) -> None:
-    """Undo a replacement that was killed between its two renames, or clear what it left."""
-    if not previous.exists():
-        return
-    if out_dir.exists():
-        shutil.rmtree(previous)
-    else:
-        previous.rename(out_dir)
-
-
-def _refuse_foreign(out_dir: Path) -> None:
-    """Let pass what does not exist, is empty, or holds an earlier release and nothing else."""
-    if not out_dir.exists():
-        return
-    if not out_dir.is_dir():
-        raise PackagingError(f"{out_dir} is a file; give a directory to write the audiobook to")
-    found = {p.relative_to(out_dir).as_posix() for p in out_dir.rglob("*") if not p.is_dir()}
-    if not found:
-        return
-    ours = {RELEASE_FILE}
-    if RELEASE_FILE in found:
-        ours |= {file.path for file in read_release(out_dir).all_files()}
-    foreign = sorted(found - ours) or ([] if RELEASE_FILE in found else sorted(found))
-    if foreign:
-        raise PackagingError(
-            f"{out_dir} holds {', '.join(foreign[:3])}{' and more' if len(foreign) > 3 else ''}, which no "
-            "release of Lectern's put there; give an empty or new directory"
-        )
-
-
-def _empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _put_in_place(work: Path, out_dir: Path, previous: Path) -> None:
-    _refuse_foreign(out_dir)
-    try:
-        if out_dir.exists():
-            out_dir.rename(previous)
-        work.rename(out_dir)
-    except OSError as error:
-        if previous.exists() and not out_dir.exists():
-            previous.rename(out_dir)
-        raise PackagingError(
-            f"the finished audiobook cannot be moved to {out_dir} ({error}); give a directory that can be "
-            "replaced, not a mount point"
-        ) from error
-    shutil.rmtree(previous, ignore_errors=True)
+    write_whole(folder / RELEASE_FILE, (release.model_dump_json(indent=1) + "\n").encode())

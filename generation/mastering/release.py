@@ -5,11 +5,13 @@ The model is the schema; `docs/release.schema.json` is what `schema()` returns, 
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generation.manuscript.book import Book
+from generation.mastering.errors import PackagingError
 
 RELEASE_FILE = "release.json"
 
@@ -145,6 +147,20 @@ class Release(_Frozen):
         """Return every file of the release but `release.json` itself."""
         chapters = (file for chapter in self.chapters for file in chapter.files)
         return (*chapters, *self.files, *self.companions)
+
+
+def read_release(out_dir: Path) -> Release:
+    """Return the release in a directory.
+
+    Raises
+    ------
+    PackagingError
+        There is no `release.json`, or not one of ours.
+    """
+    try:
+        return Release.model_validate_json((out_dir / RELEASE_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise PackagingError(f"{out_dir} holds no release of Lectern's: {error}") from error
 
 
 def content_digest(

@@ -113,15 +113,15 @@ def test_unknown_states_are_refused(rows: Engine, table: str) -> None:
 
 
 def test_rows_begin_at_the_beginning(engine: Engine) -> None:
-    with pytest.raises(TransitionRefused, match="begins as enrolled"), refusals():
-        with engine.begin() as connection:
-            say(connection, "tester", "tried")
-            connection.execute(
-                text(
-                    "INSERT INTO voice (name, digest, codec, state)"
-                    " VALUES ('x', repeat('0', 64), 'latent', 'erasing')"
-                )
+    began = pytest.raises(TransitionRefused, match="begins as enrolled")
+    with began, refusals(), engine.begin() as connection:
+        say(connection, "tester", "tried")
+        connection.execute(
+            text(
+                "INSERT INTO voice (name, digest, codec, state)"
+                " VALUES ('x', repeat('0', 64), 'latent', 'erasing')"
             )
+        )
 
 
 def test_every_change_of_state_says_who_and_why(rows: Engine) -> None:
@@ -207,9 +207,9 @@ def test_nothing_is_approved_without_a_review_of_its_content(
     production = scenarios.producing(engine, store, (1,))
     scenarios.work_all(engine, store, Queue(engine, "worker"))
     scenarios.finish(engine, [production.id])
-    with pytest.raises(ApprovalRefused, match="no report"):
-        with transaction(engine, actor="cheat", reason="tried") as session:
-            session.execute(text("UPDATE production SET state = 'awaiting_review'"))
+    unreported = pytest.raises(ApprovalRefused, match="no report")
+    with unreported, transaction(engine, actor="cheat", reason="tried") as session:
+        session.execute(text("UPDATE production SET state = 'awaiting_review'"))
     with (
         pytest.raises(TransitionRefused),
         transaction(engine, actor="cheat", reason="tried") as session,

@@ -270,6 +270,8 @@ def test_places_that_cannot_be_written_are_refused(audio: Audio, tmp_path: Path)
         _package(tmp_path / "file", audio)
     with pytest.raises(PackagingError, match="cannot be written"):
         _package(tmp_path / "file" / "below", audio)
+    with pytest.raises(PackagingError, match="is a mount point"):
+        _package(Path("/"), audio)
     with pytest.raises(PackagingError, match="no chapter"):
         package(BOOK, VOICE, [], tmp_path / "none", seed=1)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]

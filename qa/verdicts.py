@@ -1,0 +1,529 @@
+"""Pass, fail or inconclusive, with the reason in words, and every threshold in one place with its source.
+
+A failure says what is wrong, where and by how much. What is too short, too quiet or not applicable is
+inconclusive: it is shown to a person and never redone by machine.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from qa.naturalness import EXCERPT_S, Naturalness
+from qa.pitch import SPAN_S as PITCH_SPAN_S
+from qa.pitch import BasePitch
+from qa.rate import SPAN_S as TEMPO_SPAN_S
+from qa.rate import Tempo
+from qa.signal import NOISE_SPAN_S, Click, Hum, JointComparison, Levels, NoiseTrack, Pause
+from qa.speaker import WINDOW_S, SpeakerTrack
+from qa.spec import Spec
+from qa.suspects import Suspect
+from qa.words import Stretch, WordReport
+
+Floats = NDArray[np.float64]
+Spans = Sequence[tuple[float, float]]
+
+_CALIBRATION = "calibration on real recordings, docs/qa.md"
+_PEERS = "public notes of a peer (Castwright)"
+_ACX = "ACX audio submission requirements"
+
+
+class Verdict(StrEnum):
+    """What a measure decides."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Question(StrEnum):
+    """What a measure asks."""
+
+    VOICE = "voice"
+    WORDS = "words"
+    NATURALNESS = "naturalness"
+    SIGNAL = "signal"
+    SPEC = "spec"
+
+
+def _limit(value: float, source: str) -> float:
+    """Declare a threshold together with where it is from."""
+    threshold: float = field(default=value, metadata={"source": source})
+    return threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Every limit that a verdict depends on; units are in the names."""
+
+    voice_similarity_least: float = _limit(0.775, _CALIBRATION)
+    voice_to_prompt_least: float = _limit(
+        0.70, "GE2E on speech kept aside: below it, some other voice"
+    )
+    voice_speech_share_least: float = _limit(0.5, "half a window of speech: " + _CALIBRATION)
+    pitch_shift_most_semitones: float = _limit(1.3, _CALIBRATION)
+    pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
+    tempo_change_most_share: float = _limit(0.13, _CALIBRATION)
+    word_doubt_most_nats: float = _limit(9.0, _CALIBRATION)
+    word_phone_distance_least: float = _limit(0.4, _CALIBRATION)
+    naturalness_least: float = _limit(
+        2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
+    )
+    pause_most_s: float = _limit(1.5, _PEERS)
+    speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
+    clipped_peaks_most_per_s: float = _limit(0.12, _CALIBRATION)
+    dc_most_dbfs: float = _limit(-40.0, "1 % of full scale, where an offset costs headroom")
+    hum_most_dbfs: float = _limit(-60.0, "the noise floor of " + _ACX)
+    hum_prominence_most_db: float = _limit(15.0, _CALIBRATION)
+    joint_p_least: float = _limit(0.001, "one book in a thousand by chance")
+    joint_excess_most_db: float = _limit(3.0, "the step that a pause's own noise makes")
+    speech_least_dbfs: float = _limit(-50.0, _PEERS + ": RMS under .003 is dead air")
+    window_least_s: float = _limit(3.0, _PEERS + "; one speaker window")
+    rms_least_dbfs: float = _limit(-23.0, _ACX)
+    rms_most_dbfs: float = _limit(-18.0, _ACX)
+    peak_most_dbfs: float = _limit(-3.0, _ACX)
+    floor_most_dbfs: float = _limit(-60.0, _ACX)
+    head_least_s: float = _limit(0.5, _ACX)
+    head_most_s: float = _limit(1.0, _ACX)
+    tail_least_s: float = _limit(1.0, _ACX)
+    tail_most_s: float = _limit(5.0, _ACX)
+    length_most_s: float = _limit(7200.0, _ACX)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to look at.
+
+    Attributes
+    ----------
+    question : which question it answers
+    check : the measure, as a short name
+    verdict : fail or inconclusive
+    reason : what is wrong, in words
+    start_s, end_s : where
+    value, limit : what was measured and what it was held against, in `unit`
+    """
+
+    question: Question
+    check: str
+    verdict: Verdict
+    reason: str
+    start_s: float
+    end_s: float
+    value: float
+    limit: float
+    unit: str
+
+
+def _runs(
+    bad: NDArray[np.bool_], centre_s: Floats, span_s: float
+) -> list[tuple[float, float, list[int]]]:
+    """Merge failing spans that touch: (start_s, end_s, their indices)."""
+    runs: list[tuple[float, float, list[int]]] = []
+    for k in np.flatnonzero(bad):
+        start_s, end_s = float(centre_s[k] - span_s / 2), float(centre_s[k] + span_s / 2)
+        if runs and start_s <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], end_s, [*runs[-1][2], int(k)])
+        else:
+            runs.append((max(0.0, start_s), end_s, [int(k)]))
+    return runs
+
+
+def judge_voice(track: SpeakerTrack, limits: Thresholds) -> list[Finding]:
+    """Judge every 3 s window against the recording's own voice, and the whole against the prompt."""
+    spoken = track.speech_share >= limits.voice_speech_share_least
+    bad = spoken & (track.to_median < limits.voice_similarity_least)
+    least = limits.voice_similarity_least
+    findings = []
+    for run_start_s, run_end_s, ks in _runs(bad, track.centre_s, WINDOW_S):
+        worst = float(track.to_median[ks].min())
+        start_s, end_s = track.refined(run_start_s, run_end_s)
+        reason = f"another voice: its likeness to the rest of the recording is {worst:.2f}"
+        findings.append(
+            Finding(
+                Question.VOICE,
+                "speaker",
+                Verdict.FAIL,
+                reason,
+                start_s,
+                end_s,
+                worst,
+                least,
+                "cosine",
+            )
+        )
+    if track.to_prompt is None or not spoken.any():
+        return findings
+    like_prompt = float(track.to_prompt[spoken].mean())
+    if like_prompt < limits.voice_to_prompt_least:
+        end_s = float(track.centre_s[-1] + WINDOW_S / 2)
+        reason = f"the whole sounds unlike the voice prompt ({like_prompt:.2f})"
+        limit = limits.voice_to_prompt_least
+        findings.append(
+            Finding(
+                Question.VOICE,
+                "prompt",
+                Verdict.FAIL,
+                reason,
+                0.0,
+                end_s,
+                like_prompt,
+                limit,
+                "cosine",
+            )
+        )
+    return findings
+
+
+def judge_pitch(base: BasePitch, limits: Thresholds) -> list[Finding]:
+    """Judge shifts of the base pitch, and its drift over ten minutes."""
+    most = limits.pitch_shift_most_semitones
+    with np.errstate(invalid="ignore"):
+        bad = np.abs(base.semitones) > most
+    findings = []
+    for start_s, end_s, ks in _runs(bad, base.centre_s, PITCH_SPAN_S):
+        worst = float(max(base.semitones[ks], key=abs))
+        way = "higher" if worst > 0 else "lower"
+        reason = f"the voice is {abs(worst):.1f} semitones {way} than in the rest of the recording"
+        findings.append(
+            Finding(
+                Question.VOICE,
+                "pitch",
+                Verdict.FAIL,
+                reason,
+                start_s,
+                end_s,
+                worst,
+                most,
+                "semitones",
+            )
+        )
+    return findings + _judge_drift(base, limits)
+
+
+def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
+    """Least-squares slope of the base pitch in ten-minute stretches, a new one every 2.5 minutes."""
+    most = limits.pitch_drift_most_semitones_per_10_min
+    known = np.isfinite(base.semitones)
+    time_s, value = base.centre_s[known], base.semitones[known]
+    last_s = float(time_s[-1]) if len(time_s) else 0.0
+    found: list[Finding] = []
+    for start_s in np.arange(0.0, max(0.0, last_s - 540.0) + 1e-9, 150.0):
+        inside = (time_s >= start_s) & (time_s < start_s + 600.0)
+        if last_s < 540.0 or inside.sum() < 30:
+            continue
+        slope = float(np.polyfit(time_s[inside], value[inside], 1)[0]) * 600.0
+        if abs(slope) <= most or (found and start_s < found[-1].end_s):
+            continue
+        way = "rises" if slope > 0 else "sinks"
+        reason = f"the voice {way} by {abs(slope):.1f} semitones in ten minutes"
+        end_s = min(float(start_s) + 600.0, last_s)
+        found.append(
+            Finding(
+                Question.VOICE, "drift", Verdict.FAIL, reason, float(start_s), end_s, slope, most,
+                "semitones per 10 min",
+            )
+        )  # fmt: skip
+    return found
+
+
+def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
+    """Judge spans read faster or slower than the rest of the recording."""
+    most = limits.tempo_change_most_share
+    with np.errstate(invalid="ignore"):
+        change = np.log(tempo.relative)
+        bad = np.abs(change) > np.log1p(most)
+    findings = []
+    for start_s, end_s, ks in _runs(bad, tempo.centre_s, TEMPO_SPAN_S):
+        worst = float(np.expm1(max(change[ks], key=abs)))
+        way = "faster" if worst > 0 else "slower"
+        reason = f"read {abs(worst):.0%} {way} than the rest of the recording"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "tempo", Verdict.FAIL, reason, start_s, end_s, worst, most, "share"
+            )
+        )
+    return findings
+
+
+def judge_words(
+    report: WordReport, suspects: Sequence[Suspect], limits: Thresholds
+) -> list[Finding]:
+    """Judge what was probably not read as printed: sentences missing or doubled, and single words."""
+    findings = [_missing(s, suspects, limits) for s in report.missing]
+    findings += [_doubled(s, limits) for s in report.doubled]
+    explained = {s.sentence for s in report.missing}
+    for suspect in suspects:
+        if suspect.sentence in explained or _in_doubled(suspect, report.doubled):
+            continue
+        if suspect.doubt_nats <= limits.word_doubt_most_nats:
+            continue
+        if suspect.phone_distance < limits.word_phone_distance_least:
+            continue
+        findings.append(_word_finding(suspect, limits))
+    return [f for f in findings if f is not None]
+
+
+def _missing(stretch: Stretch, suspects: Sequence[Suspect], limits: Thresholds) -> Finding | None:
+    """Report a missing sentence unless the sound supports its words after all."""
+    doubt = max((s.doubt_nats for s in suspects if s.sentence == stretch.sentence), default=0.0)
+    if doubt <= limits.word_doubt_most_nats:
+        return None
+    reason = f"a sentence is missing: {_short(stretch.text)}"
+    limit = limits.word_doubt_most_nats
+    start_s, end_s = _wide(stretch.start_s, stretch.end_s)
+    return Finding(
+        Question.WORDS, "missing", Verdict.FAIL, reason, start_s, end_s, doubt, limit, "nats"
+    )
+
+
+def _doubled(stretch: Stretch, limits: Thresholds) -> Finding:
+    reason = f"read twice: {_short(stretch.text)}"
+    words = float(len(stretch.text.split()))
+    return Finding(
+        Question.WORDS,
+        "doubled",
+        Verdict.FAIL,
+        reason,
+        stretch.start_s,
+        stretch.end_s,
+        words,
+        0.0,
+        "words",
+    )
+
+
+def _in_doubled(suspect: Suspect, doubled: Sequence[Stretch]) -> bool:
+    return any(
+        d.start_s - 0.5 <= suspect.start_s and suspect.end_s <= d.end_s + 0.5 for d in doubled
+    )
+
+
+def _word_finding(suspect: Suspect, limits: Thresholds) -> Finding:
+    if not suspect.heard:
+        check, reason = "omission", f"left out: {_short(suspect.expected)}"
+    elif not suspect.expected:
+        check, reason = "insertion", f"not in the text: {_short(suspect.heard)}"
+    else:
+        check = "substitution"
+        reason = f"{_short(suspect.heard)} instead of {_short(suspect.expected)}"
+    start_s, end_s = _wide(suspect.start_s, suspect.end_s)
+    limit = limits.word_doubt_most_nats
+    return Finding(
+        Question.WORDS,
+        check,
+        Verdict.FAIL,
+        reason,
+        start_s,
+        end_s,
+        suspect.doubt_nats,
+        limit,
+        "nats",
+    )
+
+
+def _wide(start_s: float, end_s: float) -> tuple[float, float]:
+    """Give a point some extent, so that it can be listened to."""
+    return (start_s, end_s) if end_s - start_s >= 0.2 else (max(0.0, start_s - 0.1), end_s + 0.1)
+
+
+def _short(text: str, most: int = 60) -> str:
+    return f"“{text}”" if len(text) <= most else f"“{text[:most].rsplit(' ', 1)[0]} …”"
+
+
+def judge_loops(loops: Spans) -> list[Finding]:
+    """Call stretches inconclusive in which the recogniser kept repeating itself."""
+    reason = "the recogniser repeats itself here: its words say nothing"
+    return [
+        Finding(Question.WORDS, "loop", Verdict.INCONCLUSIVE, reason, a, b, b - a, 0.0, "s")
+        for a, b in loops
+    ]
+
+
+def judge_naturalness(scores: Naturalness, limits: Thresholds) -> list[Finding]:
+    """Judge excerpts that sound far from natural."""
+    least = limits.naturalness_least
+    findings = []
+    for start_s, end_s, ks in _runs(scores.overall < least, scores.centre_s, EXCERPT_S):
+        worst = float(scores.overall[ks].min())
+        reason = f"sounds unnatural (DNSMOS {worst:.1f})"
+        findings.append(
+            Finding(
+                Question.NATURALNESS,
+                "dnsmos",
+                Verdict.FAIL,
+                reason,
+                start_s,
+                end_s,
+                worst,
+                least,
+                "MOS",
+            )
+        )
+    return findings
+
+
+def judge_pauses(
+    found: Sequence[Pause], duration_s: float, expected: Spans, limits: Thresholds
+) -> list[Finding]:
+    """Judge dead air: long pauses inside the recording that the script does not ask for.
+
+    `expected` are stretches in which a long pause is meant (after a heading, between scenes).
+    """
+    findings = []
+    for pause in found:
+        inside = pause.start_s > 0.05 and pause.end_s < duration_s - 0.05
+        meant = any(a < pause.end_s and b > pause.start_s for a, b in expected)
+        if not inside or meant or pause.duration_s <= limits.pause_most_s:
+            continue
+        reason = f"dead air for {pause.duration_s:.1f} s"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "dead_air", Verdict.FAIL, reason, pause.start_s, pause.end_s,
+                pause.duration_s, limits.pause_most_s, "s",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def judge_clicks(found: Sequence[Click]) -> list[Finding]:
+    """Report every click."""
+    return [
+        Finding(
+            Question.SIGNAL, "click", Verdict.FAIL, f"a click, {c.above_db:.0f} dB over what is around it",
+            max(0.0, c.at_s - 0.05), c.at_s + 0.05, c.above_db, 9.0, "dB",
+        )
+        for c in found
+    ]  # fmt: skip
+
+
+def judge_noise(track: NoiseTrack, limits: Thresholds) -> list[Finding]:
+    """Judge spans in which the noise comes too near to the speech; spans of silence are left out."""
+    least = limits.speech_over_noise_least_db
+    loudest = float(np.percentile(track.speech_dbfs, 95))
+    spoken = track.speech_dbfs > loudest - 15.0
+    findings = []
+    for start_s, end_s, ks in _runs(
+        spoken & (track.margin_db < least), track.centre_s, NOISE_SPAN_S
+    ):
+        worst = float(track.margin_db[ks].min())
+        reason = f"noisy: speech only {worst:.0f} dB over the noise"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "noise", Verdict.FAIL, reason, start_s, end_s, worst, least, "dB"
+            )
+        )
+    return findings
+
+
+def judge_clipping(
+    windows: Spans, peaks_per_s: Sequence[float], limits: Thresholds
+) -> list[Finding]:
+    """Judge windows whose peaks are cut flat."""
+    most = limits.clipped_peaks_most_per_s
+    return [
+        Finding(
+            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} flat peaks a second",
+            a, b, value, most, "peaks per s",
+        )
+        for (a, b), value in zip(windows, peaks_per_s, strict=True)
+        if value > most
+    ]  # fmt: skip
+
+
+def judge_levels(whole: Levels, mains: Hum, duration_s: float, limits: Thresholds) -> list[Finding]:
+    """Judge DC offset and hum of the whole, and whether there is speech at all."""
+    findings = []
+    if whole.speech_dbfs < limits.speech_least_dbfs:
+        reason = f"too quiet to judge: speech at {whole.speech_dbfs:.0f} dBFS"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "level", Verdict.INCONCLUSIVE, reason, 0.0, duration_s,
+                whole.speech_dbfs, limits.speech_least_dbfs, "dBFS",
+            )
+        )  # fmt: skip
+    if whole.dc_dbfs > limits.dc_most_dbfs:
+        reason = f"the signal is off zero by {whole.dc_dbfs:.0f} dBFS"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "dc", Verdict.FAIL, reason, 0.0, duration_s, whole.dc_dbfs,
+                limits.dc_most_dbfs, "dBFS",
+            )
+        )  # fmt: skip
+    loud = mains.level_dbfs > limits.hum_most_dbfs
+    if loud and mains.above_neighbours_db > limits.hum_prominence_most_db:
+        reason = f"mains hum of {mains.mains_hz:.0f} Hz at {mains.level_dbfs:.0f} dBFS"
+        findings.append(
+            Finding(
+                Question.SIGNAL, "hum", Verdict.FAIL, reason, 0.0, duration_s, mains.level_dbfs,
+                limits.hum_most_dbfs, "dBFS",
+            )
+        )  # fmt: skip
+    return findings
+
+
+def judge_joints(joints: JointComparison | None, limits: Thresholds) -> list[Finding]:
+    """Judge whether joints between windows are rougher than pauses inside windows."""
+    if joints is None or joints.p_value >= limits.joint_p_least:
+        return []
+    excess_db = joints.at_joints_db - joints.at_centres_db
+    if excess_db <= limits.joint_excess_most_db:
+        return []
+    at_s = joints.roughest_s
+    return [
+        Finding(
+            Question.SIGNAL, "joints", Verdict.FAIL,
+            f"joints between windows are heard: {excess_db:.1f} dB rougher than pauses inside windows",
+            max(0.0, at_s - 0.5), at_s + 0.5, excess_db, limits.joint_excess_most_db, "dB",
+        )
+    ]  # fmt: skip
+
+
+def judge_spec(spec: Spec, limits: Thresholds) -> list[Finding]:
+    """Hold a finished file against the figures of a store."""
+    checks: list[tuple[str, float, float, float, str, str]] = [
+        ("rms", spec.rms_dbfs, limits.rms_least_dbfs, limits.rms_most_dbfs, "dBFS", "RMS level"),
+        ("peak", spec.peak_dbfs, -np.inf, limits.peak_most_dbfs, "dBFS", "peak"),
+        ("floor", spec.floor_dbfs, -np.inf, limits.floor_most_dbfs, "dBFS", "noise floor"),
+        (
+            "head",
+            spec.head_s,
+            limits.head_least_s,
+            limits.head_most_s,
+            "s",
+            "room tone at the head",
+        ),
+        (
+            "tail",
+            spec.tail_s,
+            limits.tail_least_s,
+            limits.tail_most_s,
+            "s",
+            "room tone at the tail",
+        ),
+        ("length", spec.duration_s, 0.0, limits.length_most_s, "s", "length"),
+    ]
+    findings = []
+    for check, value, least, most, unit, name in checks:
+        if least <= value <= most:
+            continue
+        limit = least if value < least else most
+        side = "under" if value < least else "over"
+        reason = f"{name} {value:.1f} {unit}, {side} {limit:.1f} {unit}"
+        findings.append(
+            Finding(
+                Question.SPEC, check, Verdict.FAIL, reason, 0.0, spec.duration_s, value, limit, unit
+            )
+        )
+    return findings
+
+
+def overall(findings: Iterable[Finding]) -> Verdict:
+    """Give the verdict on the whole: fail before inconclusive before pass."""
+    verdicts = {finding.verdict for finding in findings}
+    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        if verdict in verdicts:
+            return verdict
+    return Verdict.PASS
