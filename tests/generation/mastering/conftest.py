@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +11,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 import soxr
-from numpy.typing import NDArray
+from mastering_tools import Audio, tool
 
 from generation.rates import SAMPLE_RATE_HZ
 
-Audio = NDArray[np.float32]
 SPEECH = Path(__file__).parents[4] / "shared" / "data" / "speech"
-
-
-def tool(name: str) -> str:
-    """Path of ffmpeg or ffprobe; the test fails, and says how to mend it, where it is missing."""
-    found = shutil.which(name)
-    assert found, f"{name} is missing: apt-get install ffmpeg"
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -115,15 +106,3 @@ def ebur128(
         return float(loudness[1]), float(peak[1])
 
     return run
-
-
-def lag_samples(reference: Audio, audio: Audio, rate_hz: int, reach_s: float = 0.1) -> float:
-    """By how many samples `audio` is later than `reference` (same length), by cross-correlation."""
-    reach = round(reach_s * rate_hz)
-    size = 1 << int(np.ceil(np.log2(len(reference) + len(audio))))
-    product = np.fft.rfft(audio, size) * np.conj(np.fft.rfft(reference, size))
-    correlation = np.fft.irfft(product, size)
-    near = np.concatenate([correlation[-reach:], correlation[: reach + 1]])
-    best = int(np.argmax(near))
-    left, here, right = near[best - 1], near[best], near[best + 1]
-    return best - reach + 0.5 * float((left - right) / (left - 2 * here + right))

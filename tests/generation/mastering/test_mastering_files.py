@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soxr
-from conftest import lag_samples, tool
+from mastering_tools import lag_samples, tool
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from conftest import tool
+from mastering_tools import tool
 from numpy.typing import NDArray
 
 from generation.mastering.loudness import LevelMeter, LoudnessMeter, to_db, true_peaks

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
-from conftest import lag_samples
+from mastering_tools import lag_samples
 from numpy.typing import NDArray
 from speechmos import dnsmos
 
