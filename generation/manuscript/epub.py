@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from generation.manuscript.markup import (
     attribute,
     find_all,
     language,
+    local_name,
     parse_page,
     string_value,
 )
@@ -127,16 +128,15 @@ def _style(
     style = Stylesheet()
     for element in find_all(root, "link", "style"):
         href = element.get("href")
-        if href and (
-            "stylesheet" in attribute(element, "rel").lower() or href.lower().endswith(".css")
-        ):
+        relation = attribute(element, "rel").lower().split()
+        if href and "stylesheet" in relation and "alternate" not in relation:
             sheet, _ = resolve(path, href, container.name)
             found = container.find(sheet) if sheet else None
             if found and found not in known:
                 known[found] = Stylesheet()
                 known[found].add(container.read(found).decode("utf-8", "replace"))
             style.update(known.get(found or "", Stylesheet()))
-        elif element.text:
+        elif element.text and local_name(element) == "style":
             style.add(element.text)
     return style
 
@@ -170,7 +170,7 @@ def _divide(contents: list[Content], entries: tuple[Entry, ...], book_title: str
         by_page.setdefault(cut.page, []).append(cut)
     for number, content in enumerate(contents):
         _divide_page(content, by_page.get(number, []), sections)
-    sections = [p for p in sections if p.passages]
+    sections = [s for section in sections for s in _by_division(section) if s.passages]
     _move_headings(sections, book_title)
     return [p for p in sections if p.passages]
 
@@ -201,6 +201,19 @@ def _divide_page(content: Content, cuts: list[_Cut], sections: list[Section]) ->
                 link_share=_link_share(content),
             )
         )
+
+
+def _by_division(section: Section) -> Iterator[Section]:
+    """Yield a section cut where the page itself goes from front matter to body, or body to back matter."""
+    rest = section
+    for before, passage in pairwise(section.passages):
+        kinds = kind_by_types(before.types), kind_by_types(passage.types)
+        if None not in kinds and kinds[0] is not kinds[1]:
+            at = rest.passages.index(passage)
+            later = rest.passages[at:]
+            yield replace(rest, passages=rest.passages[:at])
+            rest = Section(own_title(later), later, passage.types)
+    yield rest
 
 
 def _begins_anew(passages: list[Passage], content: Content, last: Section, cut_later: bool) -> bool:

@@ -34,6 +34,8 @@ BOILERPLATE_TYPES = frozenset({
 })  # fmt: skip
 """What is never a story, wherever it stands."""
 
+_CHAPTER_TYPES = frozenset({"chapter", "prologue", "epilogue", "se:short-story"})
+
 PART_TYPES = frozenset({"part", "volume", "division"})
 
 _FRONT_TITLE = re.compile(
@@ -101,6 +103,8 @@ def kind_by_types(types: frozenset[str]) -> ChapterKind | None:
         return ChapterKind.FRONT
     if "backmatter" in types:
         return ChapterKind.BACK
+    if types & _CHAPTER_TYPES:
+        return ChapterKind.BODY  # whatever stands in it: an epigraph, a small table of contents
     if types & BOILERPLATE_TYPES:
         return ChapterKind.BACK if types & BACK_TYPES else ChapterKind.FRONT
     if "bodymatter" in types:

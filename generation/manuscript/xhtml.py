@@ -35,6 +35,7 @@ _BLOCKS = frozenset({
     "ul",
 })  # fmt: skip
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_SECTIONS = frozenset({"body", "section", "article", "main", "div"})
 _LINES = frozenset(
     {*_HEADINGS, "p", "pre", "dt", "dd", "address", "caption", "figcaption", "hgroup"}
 )
@@ -43,13 +44,16 @@ _UNREAD = frozenset({
     "picture", "audio", "video", "object", "embed", "iframe", "canvas", "map", "input", "select",
     "textarea", "button", "datalist", "rt", "rp", "rtc", "title", "meta", "link",
 })  # fmt: skip
-_PAGE_CLASS = re.compile(
-    r"(?:^|[\s_-])(?:page-?(?:num(?:ber)?|no|break)|pb|pagenumber)s?(?:$|[\s\d_-])", re.I
+_NUMBER_CLASS = re.compile(
+    r"(?:^|[\s_-])(?:page-?(?:num(?:ber)?|no|break)|pb|l(?:ine)?-?num(?:ber)?|line-?no)s?(?:$|[\s\d_-])",
+    re.I,
 )
+_NUMBER = re.compile(r"[\[({]?\s*(?:pg|page|p\.|line|l\.)?\s*(?:\d+|[ivxlc]+)?\s*[\])}]?", re.I)
 _BOILERPLATE_CLASS = re.compile(r"(?:^|\s)pg-?(?:boilerplate|header|footer)(?:$|\s)", re.I)
+_CAPTION_CLASS = re.compile(r"(?:^|\s)(?:fig(?:ure)?-?)?caption(?:$|\s)", re.I)
 _NOTE_CLASS = re.compile(r"(?:^|\s)(?:footnotes?|endnotes?|rearnotes?)(?:$|\s)", re.I)
 _VERSE_CLASS = re.compile(
-    r"(?:^|[\s_-])(?:poem|poetry|verse|stanza|strophe|lyrics?)(?:$|[\s\d_-])", re.I
+    r"(?:^|[\s_-])(?:poem|poetry|verse|stanza|strophe|lyrics?|line-?group)(?:$|[\s\d_-])", re.I
 )
 _LETTER_CLASS = re.compile(r"(?:^|\s)(?:letter|epistle|correspondence)(?:$|\s)", re.I)
 _QUOTE_CLASS = re.compile(r"(?:^|\s)(?:block-?quot(?:e|ation)|extract)(?:$|\s)", re.I)
@@ -254,7 +258,7 @@ class PageReader:
             kind=kind,
             level=level,
             hidden=hidden,
-            types=context.types | types,
+            types=context.types | types if name in _SECTIONS else context.types,
             language=spoken,
             pre=context.pre or name == "pre",
             link=context.link or (name == "a" and bool(element.get("href"))),
@@ -270,8 +274,13 @@ class PageReader:
             return True
         if types & {"pagebreak", "noteref", "annoref", "backlink"} or types & NOTE_TYPES:
             return True
-        if _PAGE_CLASS.search(css_class) and len(string_value(element).split()) <= 3:
+        if name == "figcaption" or (
+            name in ("p", "div", "span") and _CAPTION_CLASS.search(css_class)
+        ):
+            self.content.notes.append("Captions of pictures were left out.")
             return True
+        if name not in _BLOCKS and _NUMBER_CLASS.search(css_class):
+            return bool(_NUMBER.fullmatch(string_value(element).strip()))
         if name not in ("html", "body") and _BOILERPLATE_CLASS.search(css_class):
             return True
         if name in ("div", "p", "li", "aside", "section", "ol", "ul", "dl") and _NOTE_CLASS.search(
@@ -313,7 +322,8 @@ class PageReader:
         if "z3998:letter" in types or _LETTER_CLASS.search(css_class):
             return BlockKind.LETTER, 0
         if name == "blockquote" or _QUOTE_CLASS.search(css_class) or "epigraph" in types:
-            return (context.kind if context.kind is BlockKind.LETTER else BlockKind.QUOTE), 0
+            inside = context.kind in (BlockKind.LETTER, BlockKind.VERSE)
+            return (context.kind if inside else BlockKind.QUOTE), 0
         if name in ("li", "dt", "dd") and context.kind is BlockKind.PARAGRAPH:
             return BlockKind.LIST_ITEM, 0
         if name == "pre" and context.kind is BlockKind.PARAGRAPH:

@@ -190,6 +190,31 @@ def test_front_and_back_matter_by_semantics(tmp_path: Path) -> None:
     ]
 
 
+def test_one_page_goes_from_front_matter_to_body_to_back_matter(tmp_path: Path) -> None:
+    body = (
+        "<section epub:type='frontmatter'><section epub:type='titlepage'><h1>Tale</h1>"
+        "<p epub:type='dedication'>For you</p></section></section>"
+        f"<section epub:type='bodymatter'><h2 id='a'>Rain</h2>{LONG}</section>"
+        f"<section epub:type='backmatter'><h2>Sources</h2>{LONG}</section>"
+    )
+    expected = [("Tale", "front"), ("Rain", "body"), ("Sources", "back")]
+    for nav in (entry("Tale", "a.xhtml"), entry("Tale", "a.xhtml") + entry("Rain", "a.xhtml#a")):
+        book = made(tmp_path, MadeEpub({"a.xhtml": page(body)}, nav=nav))
+        assert [(c.title, c.kind.value) for c in book.chapters] == expected
+
+
+def test_an_epigraph_at_its_head_makes_no_chapter_front_matter(tmp_path: Path) -> None:
+    epigraph = "<{0} epub:type='epigraph'><p>Rain, rain, go away.</p></{0}>"
+    pages = {
+        "a.xhtml": page(f"{epigraph.format('blockquote')}<h1>Rain</h1>{LONG}"),
+        "b.xhtml": page(
+            f"<section epub:type='chapter'>{epigraph.format('section')}<h1>Fog</h1>{LONG}</section>"
+        ),
+    }
+    nav = entry("Rain", "a.xhtml") + entry("Fog", "b.xhtml")
+    assert [c.title for c in made(tmp_path, MadeEpub(pages, nav=nav)).body] == ["Rain", "Fog"]
+
+
 def test_front_and_back_matter_by_landmarks_and_guide(tmp_path: Path) -> None:
     pages = {
         f"{n}.xhtml": page(f"<h1>{n}</h1>{LONG}") for n in ("rain", "fog", "hail", "snow", "thaw")

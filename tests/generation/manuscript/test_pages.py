@@ -63,6 +63,15 @@ def kinds(body: str, **options: str) -> list[tuple[str, str]]:
         ),
         ("<p><ruby>漢<rp>(</rp><rt>kan</rt><rp>)</rp></ruby> letters</p>", ["漢 letters"]),
         ('<p>See <img src="x.png" alt="a cat"/> here.</p>', ["See here."]),
+        (
+            "<p>One</p><figure><img src='x.png'/><figcaption><p>Fig. 1</p></figcaption></figure><p>Two</p>",
+            ["One", "Two"],
+        ),
+        (
+            "<p>going on<a id='p11' class='pageno' title='[Pg 11]'></a> shrinking</p>",
+            ["going on shrinking"],
+        ),
+        ("<h2 class='pagebreak'>Chapter I</h2><div class='pagebreak'>V</div>", ["Chapter I", "V"]),
         ("<nav><ol><li>Contents</li></ol></nav><p>a</p>", ["a"]),
         ("<p>Hit</p><pre><code>x = 1</code></pre>", ["Hit"]),
         ("<p>…</p><p>“—”</p><p>Go.</p>", ["Go."]),
@@ -103,6 +112,12 @@ def test_what_is_read(body: str, read: list[str]) -> None:
          [("verse", "One line"), ("verse", "And two")]),
         ("<div class='poem'><p>The <span class='sc'>Lord</span> is<br/>my keeper</p></div>",
          [("verse", "The Lord is"), ("verse", "my keeper")]),
+        (
+            "<div class='linegroup'><div class='ln'>I will show you fear,<span class='lnum'>30</span></div>"
+            "<blockquote xml:lang='de'><div class='ln'>Frisch weht der Wind<a epub:type='noteref' "
+            "href='#n'>*</a></div></blockquote></div>",
+            [("verse", "I will show you fear,"), ("verse", "Frisch weht der Wind")],
+        ),
         ("<div class='stanza'><div class='i0'>One</div><div class='i2'>Two</div></div>",
          [("verse", "One"), ("verse", "Two")]),
         ("<p>Tyger Tyger, burning bright,<br/>In the forests of the night;<br/>What immortal hand</p>",
