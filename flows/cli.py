@@ -4,20 +4,18 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from flows import evaluate_cli
 from flows.demo import demo
+from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
 
 app = typer.Typer(
@@ -26,19 +24,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-console = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-
-class Exit(IntEnum):
-    """What an exit code says."""
-
-    DONE = 0
-    FAILED = 1
-    USAGE = 2
-    NEEDS_REVIEW = 3
-    REFUSED = 4
 
 
 @contextmanager
@@ -47,8 +32,7 @@ def _errors_said() -> Iterator[None]:
     try:
         yield
     except LecternError as error:
-        console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(Exit.FAILED) from error
+        raise failed(error) from error
 
 
 @app.command()
@@ -97,7 +81,7 @@ def narrate(
     from flows.narrate import narrate as narrate_book
     from generation.voices import house_voices, load_cast
 
-    with _errors_said(), _bar() as bar:
+    with _errors_said(), progress_bar() as bar:
         voices = house_voices()
         if voice not in voices:
             console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
@@ -135,18 +119,6 @@ def narrate(
 app.command()(demo)
 app.command()(evaluate_cli.evaluate)
 app.command()(evaluate_cli.qa)
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 if __name__ == "__main__":

@@ -2,15 +2,14 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from flows.terminal import Json, failed, progress_bar
 
 if TYPE_CHECKING:
     from flows.narrate import Narration
@@ -93,17 +92,14 @@ def word_errors(recording: Path, text: str) -> "ErrorCount":
 
 def demo(
     out: Annotated[Path, typer.Option(help="Directory for the audiobook.")] = Path("demo"),
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON on standard output.")
-    ] = False,
+    as_json: Json = False,
 ) -> None:
     """Narrate a short story that ships with Lectern, and check its words by a recogniser."""
     from generation.errors import LecternError
     from qa.errors import QAError
 
-    console = Console(stderr=True)
     try:
-        with _bar(console) as bar:
+        with progress_bar() as bar:
             task = bar.add_task("loading", total=None)
             shown = demonstrate(
                 out,
@@ -112,8 +108,7 @@ def demo(
                 ),
             )
     except (LecternError, QAError) as error:
-        console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from error
+        raise failed(error) from error
     _say(shown, as_json)
 
 
@@ -131,16 +126,4 @@ def _say(shown: Demonstration, as_json: bool) -> None:
     print(
         f"Word error rate:  {shown.word_error_rate:.1%} ({errors} of {words} words,"
         " heard by Whisper tiny.en; its own mistakes count too)"
-    )
-
-
-def _bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not sys.stderr.isatty(),
     )

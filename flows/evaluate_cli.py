@@ -5,15 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from flows.terminal import Exit, Json, console, failed
 from generation.errors import LecternError
-
-console = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on standard output.")]
-
-FAILED, USAGE, INCONCLUSIVE = 1, 2, 3
 
 
 def evaluate(
@@ -36,13 +30,13 @@ def evaluate(
 
     if voice not in house_voices():
         console.print(f"lectern: no voice {voice!r}: there are {', '.join(house_voices())}")
-        raise typer.Exit(USAGE)
+        raise typer.Exit(Exit.USAGE)
     try:
         cast = load_cast(house_voices()[voice], default_device())
         done = evaluate_cast(cast, books, words, range(seeds), piper, console.print)
         swapped = ablate(cast, passages(books, words)[0].chapter) if ablation else None
     except (LecternError, QAError) as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     if as_json:
         result = {**done.to_json(), "ablation": swapped.to_json() if swapped else None}
         print(json.dumps(result))
@@ -65,7 +59,7 @@ def qa(
     try:
         judged = list(judge_path(audio, text))
     except (LecternError, QAError) as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     if as_json:
         print(
             json.dumps([{"path": str(j.path), **j.report.model_dump(mode="json")} for j in judged])
@@ -77,11 +71,6 @@ def qa(
                 print(f"             {reason}")
     said = {one.report.verdict for one in judged}
     if Verdict.FAIL in said:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(Exit.FAILED)
     if Verdict.INCONCLUSIVE in said:
-        raise typer.Exit(INCONCLUSIVE)
-
-
-def _failed(error: Exception) -> typer.Exit:
-    console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
-    return typer.Exit(FAILED)
+        raise typer.Exit(Exit.NEEDS_REVIEW)

@@ -56,7 +56,6 @@ class WindowRead:
     entry: Snapshot
     exit: Snapshot
     forced: int
-    complete: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,16 @@ class _Lane:
     starts: torch.Tensor
     number: int
     entry: Snapshot = field(repr=False)
+
+    @property
+    def window(self) -> Window:
+        """The window under way."""
+        return self.job.windows[self.number]
+
+    @property
+    def seed(self) -> int:
+        """Seed of this take of that window."""
+        return content_seed(self.job.seed_text, self.window.number, self.job.take)
 
 
 class Engine:
@@ -140,25 +149,23 @@ class Engine:
                 continue
             lane = self._free.pop()
             self._reader.admit(lane, job.snapshot)
-            units = torch.from_numpy(job.units)
-            starts = torch.from_numpy(job.word_starts)
+            device = self._model.no_text.device
+            units = torch.from_numpy(job.units).to(device)
+            starts = torch.from_numpy(job.word_starts).to(device)
             entry = self._reader.snapshot(lane)
             self._lanes[lane] = _Lane(job, units, starts, job.first, entry)
             self._begin(lane)
 
     def _begin(self, lane: int) -> None:
         held = self._lanes[lane]
-        window = held.job.windows[held.number]
-        device = self._model.no_text.device
         vectors = self._model.text_encoder.encode_span(
-            held.units.to(device), held.starts.to(device), window.start, window.end
+            held.units, held.starts, held.window.start, held.window.end
         )
-        seed = content_seed(held.job.seed_text, window.number, held.job.take)
-        self._reader.begin_window(lane, vectors, seed)
+        self._reader.begin_window(lane, vectors, held.seed)
 
     def _finish_window(self, lane: int) -> WindowRead:
         held = self._lanes[lane]
-        job, window = held.job, held.job.windows[held.number]
+        job, window = held.job, held.window
         said = self._reader.collect(lane)
         if not said.complete:
             raise NarrationError(
@@ -172,11 +179,9 @@ class Engine:
             word_starts=job.word_starts,
             tokens=said.tokens.numpy(),
             pointer=said.pointer.numpy() + window.start,
-            seed=content_seed(job.seed_text, window.number, job.take),
+            seed=held.seed,
         )
-        done = WindowRead(
-            job.key, window, job.take, reading, held.entry, after, said.forced, said.complete
-        )
+        done = WindowRead(job.key, window, job.take, reading, held.entry, after, said.forced)
         held.number, held.entry = held.number + 1, after
         if held.number < len(job.windows):
             self._begin(lane)

@@ -4,13 +4,11 @@ A voice is one TOML file beside the weights: its consent record, in the words of
 it was made from, and the names of its weight files.
 """
 
-import hashlib
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from generation.codec import Codec
@@ -96,9 +94,3 @@ def _prompt(weights: Weights, levels: int) -> VoicePrompt:
     if codes.shape[1] != levels:
         raise WeightsError(f"the prompt has {codes.shape[1]} codebooks, the codec {levels}")
     return VoicePrompt(tokens, codes)
-
-
-def prompt_digest(prompt: VoicePrompt) -> str:
-    """SHA-256 of a prompt's tokens and codes."""
-    data = prompt.tokens.astype(np.int32).tobytes() + prompt.codes.astype(np.int32).tobytes()
-    return hashlib.sha256(data).hexdigest()

@@ -100,9 +100,9 @@ class SoundStormObjective:
             text = replace(text, spoken=text.spoken & ~without[:, None])
             silent = torch.from_numpy(rng.random(size) < DROP_SEMANTIC) & ~without
             semantic = semantic.masked_fill(silent[:, None], model.config.semantic_codes)
-        levels = [_draw_level(model.config.levels, rng) if level is None else level] * size
-        if level is None:
-            levels = [_draw_level(model.config.levels, rng) for _ in range(size)]
+        levels = [
+            _draw_level(model.config.levels, rng) if level is None else level for _ in range(size)
+        ]
         masked = torch.from_numpy(
             np.stack([_draw_mask(codes.shape[1], chosen, rng) for chosen in levels])
         )
