@@ -209,18 +209,29 @@ class _Walker:
             at += 1
         return sources
 
+    def _blank_lines(self, first: int, last: int, content: list[str]) -> int:
+        """Return how many first lines the parser stripped as blank (no-break spaces, say)."""
+        start = content[0].strip()
+        for skipped in range(max(1, last - first - len(content) + 1)):
+            if self.lines[first + skipped].rstrip().endswith(start):
+                return skipped
+        return 0
+
     def _sources(self, token: Token) -> list[int]:
         """Return for each character of an inline token's content its offset from its first line."""
-        first = token.map[0] if token.map else 0
-        base = 0
+        first, last = token.map or (0, 0)
+        content = token.content.split("\n")
+        skipped = self._blank_lines(first, last, content)
+        base = sum(len(raw) + 1 for raw in self.lines[first : first + skipped])
         sources: list[int] = []
-        for i, line in enumerate(token.content.split("\n")):
-            raw = self.lines[first + i] if first + i < len(self.lines) else ""
-            plain = line.rstrip()
+        for i, line in enumerate(content, start=first + skipped):
+            raw = self.lines[i] if i < len(self.lines) else ""
+            plain, indent = line.strip(), len(line) - len(line.lstrip())
             at = len(raw.rstrip()) - len(plain)
             if raw[at : at + len(plain)] != plain:
                 at = max(0, raw.find(plain))
-            sources.extend(range(base + at, base + at + len(line)))
+            # A tab of the source may have become several spaces: they never reach behind the text.
+            sources.extend(base + max(0, at + j - indent) for j in range(len(line)))
             base += len(raw) + 1
             sources.append(base - 1)  # the newline
         return sources

@@ -29,10 +29,8 @@ MAX_COVER_BYTES = 32 * MiB
 """The largest cover image taken along."""
 
 CONTAINER_PATH = "META-INF/container.xml"
+ENCRYPTION_PATH = "META-INF/encryption.xml"
 _PAGE_TYPES = frozenset({"application/xhtml+xml", "text/html", "text/x-oeb1-document"})
-_FONT_OBFUSCATION = frozenset(
-    {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
-)  # EPUB 3.3, 4.2; Adobe's own
 _LOCKS = {
     "META-INF/license.lcpl": "Readium LCP",
     "META-INF/sinf.xml": "Apple FairPlay",
@@ -108,7 +106,8 @@ def read_package(book: Container) -> Package:
         Where the package is damaged.
     """
     path = _package_path(book)
-    _check_encryption_of(book, [path])
+    encrypted = _encrypted(book)
+    _refuse_encrypted(book, encrypted, [path])
     root = parse_xml(book.read(path), f"{path} in {book.name}")
     package = Package(path)
     metadata = next(find_all(root, "metadata"), None)
@@ -117,8 +116,8 @@ def read_package(book: Container) -> Package:
     _read_manifest(book, root, package)
     _read_spine(book, root, package)
     _read_guide(book, root, package)
-    _check_encryption_of(book, [*package.spine, package.navigation, package.ncx])
-    package.cover = _cover(book, root, package)
+    _refuse_encrypted(book, encrypted, [*package.spine, package.navigation, package.ncx])
+    package.cover = _cover(book, root, package, encrypted)
     return package
 
 
@@ -160,22 +159,26 @@ def _package_path(book: Container) -> str:
     )
 
 
-def _check_encryption_of(book: Container, paths: list[str]) -> None:
-    if "META-INF/encryption.xml" not in book:
-        return
-    root = parse_xml(book.read("META-INF/encryption.xml"), f"encryption.xml in {book.name}")
-    covered = {
+def _encrypted(book: Container) -> frozenset[str]:
+    """Return the paths that META-INF/encryption.xml covers (EPUB 3.3, 4.2.6.3.2); fonts often are."""
+    if ENCRYPTION_PATH not in book:
+        return frozenset()
+    root = parse_xml(book.read(ENCRYPTION_PATH), f"{ENCRYPTION_PATH} in {book.name}")
+    return frozenset(
         resolve("", reference.get("URI", ""), book.name)[0]
         for data in find_all(root, "encrypteddata")
         for reference in find_all(data, "cipherreference")
-    }
-    locked = sorted(path for path in set(paths) if path and path in covered)
+    )
+
+
+def _refuse_encrypted(book: Container, encrypted: frozenset[str], paths: list[str]) -> None:
+    locked = sorted(encrypted.intersection(paths) - {""})
     if locked:
-        scheme = next((name for path, name in _LOCKS.items() if path in book), "")
+        scheme = next((f" ({name})" for path, name in _LOCKS.items() if path in book), "")
+        others = f" and {len(locked) - 1} more of its texts" if len(locked) > 1 else ""
         raise EncryptedManuscript(
-            f"{book.name} is encrypted{f' ({scheme})' if scheme else ''}: {locked[0]} and "
-            f"{len(locked) - 1} more of its texts cannot be read. Submit the publisher's own "
-            "file without DRM."
+            f"{book.name} is encrypted{scheme}: {locked[0]}{others} cannot be read. Submit the "
+            "publisher's own file without DRM."
         )
 
 
@@ -338,7 +341,9 @@ def _read_guide(book: Container, root: Element, package: Package) -> None:
             package.guide.append(Reference(book.find(path) or path, fragment, types))
 
 
-def _cover(book: Container, root: Element, package: Package) -> Cover | None:
+def _cover(
+    book: Container, root: Element, package: Package, encrypted: frozenset[str]
+) -> Cover | None:
     """Return the cover: EPUB 3's property, else EPUB 2's meta, else the guide's cover page's image."""
     images = {k: i for k, i in package.items.items() if i.media_type.startswith("image/")}
     named = [
@@ -354,7 +359,7 @@ def _cover(book: Container, root: Element, package: Package) -> Cover | None:
         *(i for k, i in images.items() if k.lower() in ("cover", "cover-image", "coverimage")),
     ]
     for item in candidates:
-        if item.path in book:
+        if item.path in book and item.path not in encrypted:
             try:
                 return Cover(book.read(item.path, MAX_COVER_BYTES), item.media_type)
             except ManuscriptError as error:

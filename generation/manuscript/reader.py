@@ -11,7 +11,7 @@ from generation.errors import (
     ManuscriptError,
     UnsupportedManuscript,
 )
-from generation.manuscript.book import BlockKind, Book
+from generation.manuscript.book import BlockKind, Book, ChapterKind
 from generation.manuscript.container import Container, check_size
 from generation.manuscript.docx import read_docx
 from generation.manuscript.epub import read_epub
@@ -81,7 +81,12 @@ def read_manuscript(path: Path) -> Book:
         raise EmptyManuscript(f"{path.name} has headings but no text to read.")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return replace(book, source_digest=digest)
+    return replace(book, source_digest=digest, notes=(*book.notes, *_not_read(book)))
+
+
+def _not_read(book: Book) -> tuple[str, ...]:
+    titles = ", ".join(f"“{c.title}”" for c in book.chapters if c.kind is not ChapterKind.BODY)
+    return (f"Front and back matter, not read unless chosen by title: {titles}.",) if titles else ()
 
 
 def _reader(path: Path, head: bytes) -> Callable[[Path], Book]:

@@ -110,7 +110,6 @@ class _Owner:
 
     node: str
     start: int
-    kind: BlockKind
     lines: list[Passage] = field(default_factory=list)
 
 
@@ -140,7 +139,7 @@ class PageReader:
         self._position = 0
         self._first = -1  # position of the current block's first visible character
         self._flow = Flow()
-        self._owner = _Owner("", 0, BlockKind.PARAGRAPH)
+        self._owner = _Owner("", 0)
         self._context = _Context()
         self._line_start = -1  # position of the paragraph or heading around, -1 outside any
 
@@ -159,7 +158,7 @@ class PageReader:
         outer_owner, outer_context = self._owner, self._context
         context = self._entered(element, context)
         self._anchor(element, context)
-        self._owner = _Owner(node, self._position, context.kind)
+        self._owner = _Owner(node, self._position)
         self._context = context
         self._flow.set_language(context.language)
         name = local_name(element)
