@@ -21,9 +21,6 @@ Floats = NDArray[np.float64]
 EXCERPT_S = 9.01
 """Length of audio the model rates (Reddy et al. 2022, section 3)."""
 
-HOP_S = EXCERPT_S / 2
-"""Excerpts overlap by half, so that a bad stretch of 4.5 s is never split between two."""
-
 MINUTE_S = 60.0
 
 _EXCERPT = int(EXCERPT_S * ANALYSIS_RATE_HZ)
@@ -83,8 +80,7 @@ def _starts(samples: int) -> NDArray[np.int64]:
     """First samples of the excerpts; the last excerpt ends with the recording."""
     if samples <= _EXCERPT:
         return np.zeros(1, dtype=np.int64)
-    hop = round(HOP_S * ANALYSIS_RATE_HZ)
-    regular = np.arange(0, samples - _EXCERPT + 1, hop, dtype=np.int64)
+    regular = np.arange(0, samples - _EXCERPT + 1, _EXCERPT, dtype=np.int64)
     last = samples - _EXCERPT
     return regular if regular[-1] == last else np.append(regular, last)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from qa.audio import ANALYSIS_RATE_HZ, Audio, Samples, quiet_cuts, resampled
 from qa.errors import MissingModelError
 from qa.phones import load_sphinx
+from qa.signal import pauses
 
 LOOP_COMPRESSION = 2.4
 """gzip ratio of a transcript above which Whisper is looping (Radford et al. 2022, section 4.5)."""
@@ -29,6 +30,10 @@ _SPHINX_CUT_S = (6.0, 15.0)
 SPHINX_FRAME_S = 0.01
 """Length of a frame of pocketsphinx."""
 _WHISPER_BATCH = 8
+_GAP_SPEECH_S = 0.9  # two or three words
+_NO_SPEECH = (
+    0.6  # probability of silence above which a stretch holds no words (Radford et al. 2022)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,8 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
 
     No sampling, no voice-activity filter, no conditioning on earlier text: the same samples give
     the same words, and one bad stretch cannot spoil the next. A stretch that makes the recogniser
-    loop is cut shorter and tried again.
+    loop is cut shorter and tried again; so is speech for which it gave no word (tiny.en now and then
+    stops a sentence early).
 
     Parameters
     ----------
@@ -134,6 +140,8 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
             again, stuck = _retry(speech, segment.seek / 100, group, threads, beam)
             words += again
             loops += stuck
+    words += _heard_in_gaps(speech, words, threads, beam)
+    words.sort(key=lambda word: word.start_s)
     return Transcript(tuple(words), _in_seconds(cuts, speech.rate_hz), tuple(loops))
 
 
@@ -155,6 +163,45 @@ def _retry(
         if segment.compression_ratio > LOOP_COMPRESSION:
             loops.append((float(segment.start), float(segment.end)))
     return words, loops
+
+
+def _heard_in_gaps(
+    speech: Audio, words: Sequence[HeardWord], threads: int, beam: int
+) -> list[HeardWord]:
+    """Transcribe the stretches of speech that no word was heard in."""
+    rate_hz = speech.rate_hz
+    gaps = [(round(a * rate_hz), round(b * rate_hz)) for a, b in _gaps(speech, words)]
+    found: list[HeardWord] = []
+    for first in range(0, len(gaps), _WHISPER_BATCH):
+        group = gaps[first : first + _WHISPER_BATCH]
+        for segment in _whisper_segments(speech, group, threads, beam, _WHISPER_BATCH):
+            if (
+                segment.compression_ratio <= LOOP_COMPRESSION
+                and segment.no_speech_prob < _NO_SPEECH
+            ):
+                found += _heard(segment)
+    return found
+
+
+def _gaps(speech: Audio, words: Sequence[HeardWord]) -> list[tuple[float, float]]:
+    """Find stretches between words (s) that hold at least `_GAP_SPEECH_S` of speech."""
+    silences = pauses(speech)
+    ends = [0.0, *(w.end_s for w in words)]
+    starts = [*(w.start_s for w in words), speech.duration_s]
+    found = []
+    for start_s, end_s in zip(ends, starts, strict=True):
+        if not end_s - start_s >= _GAP_SPEECH_S:
+            continue
+        silent = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in silences]
+        if end_s - start_s - sum(max(0.0, s) for s in silent) >= _GAP_SPEECH_S:
+            found += _at_most_30_s(start_s, end_s)
+    return found
+
+
+def _at_most_30_s(start_s: float, end_s: float) -> list[tuple[float, float]]:
+    parts = int((end_s - start_s) // 28.0) + 1
+    step_s = (end_s - start_s) / parts
+    return [(start_s + k * step_s, start_s + (k + 1) * step_s) for k in range(parts)]
 
 
 def evidence(audio: Audio, texts: Sequence[str], threads: int = 1) -> list[float]:
