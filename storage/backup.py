@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import URL, Connection, make_url, text
 
 from storage.database import DELETION_LOCK, connect, driver_url
 from storage.errors import BackupError, ObjectMissing
@@ -184,7 +184,15 @@ def _dump(url: str, path: Path, snapshot: str | None) -> str:
 def _run(name: str, url: str, before: list[str], after: list[str]) -> None:
     """Run one of PostgreSQL's programs on a database; the password goes through the environment."""
     address = make_url(driver_url(url))
-    plain = address.set(drivername="postgresql", password=None)
+    # `set` takes None for "as it was", so the address without its password is made anew.
+    plain = URL.create(
+        "postgresql",
+        username=address.username,
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        query=address.query,
+    )
     environment = {**os.environ, "PGPASSWORD": address.password or ""}
     done = subprocess.run(
         [str(program(name)), *before, plain.render_as_string(), *after],

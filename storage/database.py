@@ -40,6 +40,9 @@ MIGRATION_LOCK = 0x6C65_6374_0001
 DELETION_LOCK = 0x6C65_6374_0002
 """Advisory lock: shared by enrolment and backup, exclusive for whoever deletes objects."""
 
+PLANS = "-c plan_cache_mode=force_generic_plan"
+"""A LIMIT that is a parameter looks dear to a generic plan, and PostgreSQL would plan every lease anew."""
+
 TRIES = 6
 """How often a transaction is tried that PostgreSQL ended because of a deadlock or a serialisation
 failure.
@@ -73,7 +76,7 @@ def connect(url: str, *, pool_size: int = 5) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 10, "application_name": "lectern"},
+        connect_args={"connect_timeout": 10, "application_name": "lectern", "options": PLANS},
     )
 
 

@@ -357,12 +357,13 @@ def retry(session: Session, production_id: int) -> Production:
         )
     voice = session.get_one(Voice, production.voice_id)
     manuscript = session.get_one(Manuscript, production.manuscript_id)
-    production.consent_id = _valid_consent(session, voice, manuscript, production.territories)
+    consent_id = _valid_consent(session, voice, manuscript, production.territories)
     for statement in ("revive_windows", "revive_chapters"):
         session.execute(STATEMENTS[statement], {"production_id": production_id})
     planned = session.scalar(
         select(func.count()).select_from(Chapter).where(Chapter.production_id == production_id)
     )
+    production.consent_id = consent_id  # with the state, in one statement
     wanted = ProductionState.PRODUCING if planned else ProductionState.SUBMITTED
     return _move(session, production, wanted)
 

@@ -19,7 +19,7 @@ from storage.retention import missing_objects
 
 WINDOWS = (8, 7)
 
-MOMENTS = [
+MOMENTS = [f"statement:{number}" for number in (8, 11, 14, 17, 20, 23)] + [
     f"{stage}-{moment}:{number}"
     for (stage, moment), number in zip(
         product(
@@ -28,7 +28,7 @@ MOMENTS = [
         (1, 2, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1),
         strict=True,
     )
-] + [f"statement:{number}" for number in (8, 11, 14, 17, 20, 23)]
+]
 
 
 def spawn(url: str, store: FolderStore, name: str, moment: str) -> subprocess.Popen[str]:

@@ -56,6 +56,21 @@ def test_leasing_walks_the_queue_index_and_stops(deep: Engine) -> None:
     assert "Sort Key: window" not in plan
 
 
+def test_leasing_is_planned_once_at_any_depth(deep: Engine) -> None:
+    queue = Queue(deep, "w")
+    for _ in range(20):
+        queue.release(queue.lease_rendering(1))
+    with deep.connect() as connection:
+        generic, custom = connection.execute(
+            text(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                " WHERE statement LIKE 'WITH picked%'"
+            )
+        ).one()
+    assert (generic, custom) == (generic, 0)
+    assert generic >= 10
+
+
 def leased_rows(engine: Engine, rows: int) -> tuple[list[int], list[int], str]:
     leases = Queue(engine, "w").lease_rendering(rows)
     results = [
