@@ -38,7 +38,7 @@ DEFAULT_MODEL = "ge2e"
 
 _BATCH = 32
 _TARGET_DBFS = -30.0  # resemblyzer hparams.audio_norm_target_dBFS; quieter speech is raised to it
-_CHANGE_AT = 0.62  # where the cosine of a window half in another voice lies (49 swaps, docs/qa.md)
+_CHANGE_AT = 0.62  # where the cosine of a window half in another voice lies (49 swaps)
 _SPEECH_BELOW_PEAK_DB = 35.0
 """A frame is speech when it is at most this far below the loud frames of the recording."""
 

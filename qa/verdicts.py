@@ -25,7 +25,7 @@ from qa.words import Stretch, WordReport
 Floats = NDArray[np.float64]
 Spans = Sequence[tuple[float, float]]
 
-_CALIBRATION = "calibration on real recordings, docs/qa.md"
+_CALIBRATION = "small trials on real recordings; not calibrated yet"
 _PEERS = "public notes of a peer (Castwright)"
 _ACX = "ACX audio submission requirements"
 

@@ -189,8 +189,8 @@ class SourceFilterDecoder(nn.Module):
         self.register_buffer("window", torch.hann_window(FFT), persistent=False)
         self.register_buffer("mean", torch.full((mels,), -8.0))
         self.register_buffer("spread", torch.full((mels,), 2.0))
-        # Noise in voiced speech: 22 dB under the envelope at the bottom, 6 dB at the top. Learned
-        # under a spectral distance it grows too loud (DNSMOS 2.7 instead of 3.05).
+        # Noise in voiced speech: 22 dB under the envelope at the bottom, 6 dB at the top. A
+        # learned filter was worse in the one long run that had it (DNSMOS 2.7, 3.05 without it).
         ramp = torch.linspace(0, 1, BINS) ** 0.7 * 16 - 22
         self.register_buffer("voiced_noise", ramp / 20 * np.log(10), persistent=False)
         self.enter = nn.Conv1d(mels + 3, width, 7, padding=3)

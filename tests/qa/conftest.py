@@ -13,9 +13,7 @@ SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech"
 def clips() -> list[Clip]:
     """All recordings of the manifest, in its order."""
     if not (SPEECH / "manifest.tsv").is_file():
-        pytest.fail(
-            f"{SPEECH / 'manifest.tsv'} is missing: the QA tests measure real speech; see docs/qa.md"
-        )
+        pytest.fail(f"{SPEECH / 'manifest.tsv'} is missing: the QA tests measure real speech")
     return load_clips(SPEECH)
 
 
