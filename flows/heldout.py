@@ -3,18 +3,14 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-import generation.training
 from generation.errors import ManuscriptError
-from generation.manuscript import read_manuscript
 from generation.manuscript.book import Block, BlockKind, Chapter, SpanKind
+from generation.training.heldout import split_chapters
 from qa.text import sentences
-
-SPLIT = Path(generation.training.__file__).parent / "splits" / "books_heldout.txt"
 
 CHAPTER_WORDS = 300
 """A passage is planned no shorter than this, so that a chapter's flow is heard."""
@@ -45,30 +41,6 @@ class Passage:
     def text(self) -> str:
         """The paragraphs in one line."""
         return " ".join(block.text for block in self.chapter.blocks)
-
-
-@lru_cache(maxsize=1)
-def first_heldout() -> dict[str, int]:
-    """Read the frozen list: number of the first held-out chapter by the book's file name."""
-    lines = (line.split("#")[0].strip() for line in SPLIT.read_text("utf-8").splitlines())
-    return {name: int(number) for name, number in (line.split("\t") for line in lines if line)}
-
-
-def heldout_chapters(book: Path) -> tuple[Chapter, ...]:
-    """Body chapters of a book that no training has seen.
-
-    Raises
-    ------
-    ManuscriptError
-        The book cannot be read, or the frozen list does not name it.
-    """
-    if book.name not in first_heldout():
-        raise ManuscriptError(
-            f"{book.name} is not in {SPLIT.name}: its chapters may have been trained on; add it there "
-            "before anything is trained on it"
-        )
-    first = first_heldout()[book.name]
-    return tuple(c for c in read_manuscript(book).body if c.number >= first)
 
 
 def is_plain(block: Block) -> bool:
@@ -107,7 +79,7 @@ def passages(books: Sequence[Path], words: int) -> list[Passage]:
 
 def _chosen_of(book: Path, words: int) -> list[Chapter]:
     """Chapters of one book cut down to plain paragraphs of at least `words` words in all."""
-    held = heldout_chapters(book)
+    held = split_chapters(book)[1]
     count = min(len(held), max(1, words // CHAPTER_WORDS))
     spread = [held[i] for i in np.linspace(0, len(held) - 1, count).round().astype(int)]
     cut: list[Chapter] = []

@@ -4,8 +4,10 @@ A passage is some minutes of one chapter, sentence after sentence with pauses be
 per token, latents, token features). Breaks are laid by the lengths a narrator gives them.
 """
 
+import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +15,10 @@ import numpy.typing as npt
 
 from generation.codec.latent import LATENT_DIM, LATENT_HOP_SAMPLES
 from generation.rates import SAMPLE_RATE_HZ, TOKEN_SAMPLES
+from generation.script import write_script
 from generation.script.units import INDEX, Pause
 from generation.tokenizer.features import TokenFeatures, extract
+from generation.training.heldout import split_chapters
 from generation.training.teacher import Reading, Teacher, sentences
 
 _LATENTS_PER_TOKEN = TOKEN_SAMPLES // LATENT_HOP_SAMPLES
@@ -30,8 +34,11 @@ BREAK_S = {
 """Mean and spread of the silence a break adds to the sentence pause before it, in seconds."""
 
 _QUIET_RMS = 0.0015
-_NOISE_RANGE = (0.2, 0.4)
-_LENGTH_RANGE = (1.0, 1.1)
+NOISE_RANGE = (0.05, 0.2)
+"""The teacher's noise scale, drawn for each passage: the less, the surer the codes (docs/voices.md)."""
+LENGTH_RANGE = (1.0, 1.1)
+PASSAGE_UNITS = 3_500
+"""Units of a passage: about four and a half minutes."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def read_passage(
     silence: "SilencePool",
 ) -> Passage:
     """Have the teacher read a stretch of script, sentence by sentence, breaks laid between."""
-    noise, length = rng.uniform(*_NOISE_RANGE), rng.uniform(*_LENGTH_RANGE)
+    noise, length = rng.uniform(*NOISE_RANGE), rng.uniform(*LENGTH_RANGE)
     owned: list[int] = []
     waves: list[npt.NDArray[np.float32]] = []
     latents: list[npt.NDArray[np.float32]] = []
@@ -181,3 +188,42 @@ def split_passages(
         part[1].extend([*starts, *([False] * len(breaks))])
     if part[0]:
         yield part
+
+
+def book_passages(book: Path, max_units: int) -> Iterator[tuple[list[int], list[bool]]]:
+    """Cut the chapters of a book that may be trained on into passages (units, word starts)."""
+    for chapter in split_chapters(book)[0]:
+        script = write_script(chapter)
+        units = [unit.index for unit in script.units]
+        yield from split_passages(units, [unit.word_start for unit in script.units], max_units)
+
+
+def main() -> None:
+    """Make passages from the command line; those that `--out` holds already are left as they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("books", type=Path, nargs="+", help="books that the held-out list names")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the passages")
+    parser.add_argument("--hours", type=float, default=1e9, help="stop after so much speech")
+    parser.add_argument("--part", default="1/1", help="this process's share of the work, as 2/3")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    part, parts = (int(number) for number in args.part.split("/"))
+    args.out.mkdir(parents=True, exist_ok=True)
+    teacher, silence = Teacher(args.threads, seed=part), SilencePool()
+    rows = zip_longest(*(book_passages(book, PASSAGE_UNITS) for book in args.books))
+    made_s = 0.0
+    for number, passage in enumerate(p for p in chain.from_iterable(rows) if p is not None):
+        path = args.out / f"{number:05}.npz"
+        if number % parts != part - 1 or path.exists():
+            continue
+        if made_s > args.hours * 3600:
+            break
+        units, starts = passage
+        read = read_passage(teacher, units, starts, np.random.default_rng([number]), silence)
+        read.save(path)
+        made_s += len(read.waveform) / SAMPLE_RATE_HZ
+        print(f"{path.name}: {made_s / 3600:.2f} h", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,10 +7,11 @@ import pytest
 
 from flows.evaluate import Evaluation, Judgement, PassageText, SeedResult, Words, memory_growth
 from flows.evaluation_table import markdown
-from flows.heldout import first_heldout, heldout_chapters, passages
+from flows.heldout import passages
 from flows.piper import PiperError, read_by_piper
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript
+from generation.training.heldout import first_heldout, split_chapters
 from qa.statistics import wer_difference
 from qa.words import ErrorCount
 
@@ -27,7 +28,7 @@ def books() -> list[Path]:
 def test_last_quarter_of_each_book_is_held_out() -> None:
     assert {path.name for path in books()} == set(first_heldout())
     for path in books():
-        body, held = read_manuscript(path).body, heldout_chapters(path)
+        body, held = read_manuscript(path).body, split_chapters(path)[1]
         assert len(held) == KEPT[path.name.split("-")[0]]
         assert body[-len(held) :] == held
         assert len(held) == len(body) - len(body) * 3 // 4
@@ -35,7 +36,7 @@ def test_last_quarter_of_each_book_is_held_out() -> None:
 
 def test_passages_are_whole_plain_paragraphs_in_equal_shares() -> None:
     chosen = passages(books(), 5000)
-    held = {(path.name, c.number): c for path in books() for c in heldout_chapters(path)}
+    held = {(path.name, c.number): c for path in books() for c in split_chapters(path)[1]}
     by_book = {path.name: 0 for path in books()}
     for passage in chosen:
         by_book[passage.book] += passage.chapter.words
