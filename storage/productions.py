@@ -458,6 +458,16 @@ def chosen_takes(session: Session, chapter_id: int) -> list[tuple[Window, Take]]
     return [(window, take) for window, take in rows]
 
 
+def window_spans(session: Session, chapter_id: int) -> list[tuple[int, int]]:
+    """Return the unit spans `[start, end)` of a chapter's windows, in order."""
+    rows = session.execute(
+        select(Window.unit_start, Window.unit_end)
+        .where(Window.chapter_id == chapter_id)
+        .order_by(Window.number)
+    )
+    return [(start, end) for start, end in rows]
+
+
 def takes(session: Session, window_id: int) -> Sequence[Take]:
     """Return all takes of a window, first first."""
     return session.scalars(
