@@ -10,7 +10,7 @@ from generation.engine import Engine, WindowSound
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
-from generation.mastering.package import package
+from generation.mastering.package import master_and_package
 from generation.mastering.release import BookMeta, Release, VoiceMeta
 from generation.narration import LANES, narrate_chapters, plan_chapter
 from generation.script.lexicon import Lexicon
@@ -68,7 +68,9 @@ def narrate(
         prompt_digest=cast.prompt_digest,
         models=cast.digests,
     )
-    release = package(BookMeta.of(book), voice, narrated, out, seed=seed, cover=book.cover)
+    release = master_and_package(
+        BookMeta.of(book), voice, narrated, out, seed=seed, cover=book.cover
+    )
     return Narration(release, out, tally.forced)
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from generation.engine import ChapterJob
 from generation.errors import NarrationError
 from generation.manuscript.book import Chapter
-from generation.mastering.package import SpokenWord
+from generation.mastering.chapter import SpokenWord
 from generation.rates import tokens_to_s
 from generation.rendering import WindowReading
 from generation.script import write_script

@@ -1,23 +1,35 @@
 """Mastering: narrated windows in, delivered files out.
 
-    windows ─► stitch ─► master (measure, plan, render) ─► files (FLAC, MP3, M4B) ─► release.json
+    windows ─► stitch ─► master (measure, plan, render) ─► a chapter's archive ─► files ─► release.json
 
-`package` does the whole of it.
+`master_chapter` makes a chapter's archive, `package` writes what is delivered from the archives, and
+`master_and_package` does both.
 """
 
-from generation.mastering.errors import MasteringError, PackagingError
-from generation.mastering.package import (
+from generation.mastering.chapter import (
+    MasteredChapter,
     NarratedChapter,
     NarratedWindow,
     SpokenWord,
-    attach,
-    package,
+    master_chapter,
+    mastered,
 )
-from generation.mastering.release import AI_DISCLOSURE, BookMeta, Release, VoiceMeta, read_release
+from generation.mastering.errors import MasteringError, PackagingError
+from generation.mastering.package import attach, master_and_package, package
+from generation.mastering.release import (
+    AI_DISCLOSURE,
+    BookMeta,
+    ChapterTimes,
+    Release,
+    VoiceMeta,
+    read_release,
+)
 
 __all__ = [
     "AI_DISCLOSURE",
     "BookMeta",
+    "ChapterTimes",
+    "MasteredChapter",
     "MasteringError",
     "NarratedChapter",
     "NarratedWindow",
@@ -26,6 +38,9 @@ __all__ = [
     "SpokenWord",
     "VoiceMeta",
     "attach",
+    "master_and_package",
+    "master_chapter",
+    "mastered",
     "package",
     "read_release",
 ]

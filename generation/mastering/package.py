@@ -1,79 +1,48 @@
-"""Packages a narrated book: masters each chapter, writes every file, and leaves a whole release or nothing.
+"""Packages a mastered book: writes every file, and leaves a whole release or nothing.
 
 `release.json` is the last file written, and a directory the last thing moved into place.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.manuscript.book import Cover, Place
-from generation.mastering import master, spec
+from generation.manuscript.book import Cover
+from generation.mastering import spec
+from generation.mastering.chapter import (
+    CORRECTIONS_MAX,
+    MasteredChapter,
+    NarratedChapter,
+    encode,
+    master_chapter,
+)
 from generation.mastering.cover import cover_jpeg
-from generation.mastering.errors import MasteringError, PackagingError
-from generation.mastering.files import FLAC, M4B, MP3, AudioWriter, Format, Mark, Tags, read_audio
-from generation.mastering.loudness import LevelMeter
+from generation.mastering.errors import PackagingError
+from generation.mastering.files import FLAC, M4B, MP3, Mark, Tags, gathered, read_audio, tagged
 from generation.mastering.release import (
     AI_DISCLOSURE,
     RELEASE_FILE,
     BookMeta,
     FileEntry,
     LevelsEntry,
-    PlaceEntry,
     Release,
     ReleaseChapter,
     VoiceMeta,
-    WordEntry,
     content_digest,
     read_release,
 )
-from generation.mastering.stitch import Placement, Window, stitch
 from generation.mastering.workplace import workplace, write_whole
-from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
+from generation.rates import DELIVERY_RATE_HZ
 
 Audio = NDArray[np.float32]
 
-CORRECTIONS_MAX = 4
-"""How often a chapter is mastered again when its decoded MP3 misses the spec."""
 
-TUNINGS_MAX = 3
-"""How often its gain is set anew before that, for what the limiter took away."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenWord:
-    """A word and when it is spoken, in seconds from its window's first sample."""
-
-    text: str
-    start_s: float
-    end_s: float
-    place: Place
-
-
-@dataclass(frozen=True, slots=True)
-class NarratedWindow:
-    """A window's waveform (see `stitch.Window`) and the words it speaks, in order."""
-
-    audio: Audio
-    words: Sequence[SpokenWord] = ()
-    overlap: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class NarratedChapter:
-    """A chapter as narrated. `windows` is read once, in order, and may make them as it goes."""
-
-    number: int
-    title: str
-    windows: Iterable[NarratedWindow]
-
-
-def package(
+def master_and_package(
     book: BookMeta,
     voice: VoiceMeta,
     chapters: Sequence[NarratedChapter],
@@ -83,18 +52,53 @@ def package(
     cover: Cover | None = None,
     disclosure: str = AI_DISCLOSURE,
 ) -> Release:
-    """Write a narrated book as a draft release and return what `release.json` says.
+    """Master narrated chapters, each when its turn comes, and `package` them.
+
+    Raises
+    ------
+    PackagingError
+        As `package`.
+    MasteringError
+        A chapter cannot be joined or mastered. `out_dir` is as it was before.
+    """
+    with workplace(out_dir) as work:
+        masters = work / ".masters"
+        masters.mkdir()
+        done = [
+            master_chapter(
+                chapter.number, chapter.title, chapter.windows, masters / f"{place}.flac", seed=seed
+            )
+            for place, chapter in enumerate(chapters)
+        ]
+        release = _packaged(work, book, voice, done, seed, cover, disclosure)
+        for chapter in done:
+            chapter.flac.unlink()
+        masters.rmdir()
+    return release
+
+
+def package(
+    book: BookMeta,
+    voice: VoiceMeta,
+    mastered: Sequence[MasteredChapter],
+    out_dir: Path,
+    *,
+    seed: int,
+    cover: Cover | None = None,
+    disclosure: str = AI_DISCLOSURE,
+) -> Release:
+    """Write a mastered book as a draft release and return what `release.json` says.
 
     Parameters
     ----------
     book, voice : BookMeta, VoiceMeta
         What the files and the release say of the book, its narrator and the weights.
-    chapters : sequence of NarratedChapter
-        In reading order, at least one.
+    mastered : sequence of MasteredChapter
+        In reading order, at least one; their archives are read, never changed.
     out_dir : Path
         Made where it is missing; an earlier release there is replaced when this one is whole.
     seed : int
-        The narration's seed; it also fixes the room tone.
+        The narration's seed, for the record.
     cover : Cover, optional
         The book's cover; a plain one is set where it has none that can be read.
 
@@ -103,33 +107,41 @@ def package(
     PackagingError
         `out_dir` cannot be written or holds anything but an earlier release; nothing is touched
         then.
-    MasteringError
-        A chapter cannot be joined or mastered. `out_dir` is as it was before.
     """
-    if not chapters:
-        raise PackagingError("there is no chapter to package; choose at least one")
     with workplace(out_dir) as work:
-        picture = cover_jpeg(book.title, book.authors, cover)
-        (work / "cover.jpg").write_bytes(picture)
-        shelf = _Shelf(work, book, voice, disclosure, picture, len(chapters))
-        delivered = tuple(
-            _deliver(shelf, place, chapter, seed) for place, chapter in enumerate(chapters, 1)
-        )
-        whole = _whole_book(shelf, delivered)
-        release = Release(
-            book=book,
-            voice=voice,
-            seed=seed,
-            disclosure=disclosure,
-            duration_s=sum(chapter.samples for chapter in delivered) / DELIVERY_RATE_HZ,
-            chapters=delivered,
-            files=(
-                _entry(work, whole, M4B.media_type),
-                _entry(work, work / "cover.jpg", "image/jpeg"),
-            ),
-            content_digest=content_digest(book, voice, seed, delivered),
-        )
-        _write_last(work, release)
+        return _packaged(work, book, voice, mastered, seed, cover, disclosure)
+
+
+def _packaged(
+    work: Path,
+    book: BookMeta,
+    voice: VoiceMeta,
+    mastered: Sequence[MasteredChapter],
+    seed: int,
+    cover: Cover | None,
+    disclosure: str,
+) -> Release:
+    if not mastered:
+        raise PackagingError("there is no chapter to package; choose at least one")
+    picture = cover_jpeg(book.title, book.authors, cover)
+    (work / "cover.jpg").write_bytes(picture)
+    shelf = _Shelf(work, book, voice, disclosure, picture, len(mastered))
+    delivered = tuple(_deliver(shelf, place, chapter) for place, chapter in enumerate(mastered, 1))
+    whole = _whole_book(shelf, mastered)
+    release = Release(
+        book=book,
+        voice=voice,
+        seed=seed,
+        disclosure=disclosure,
+        duration_s=sum(chapter.samples for chapter in delivered) / DELIVERY_RATE_HZ,
+        chapters=delivered,
+        files=(
+            _entry(work, whole, M4B.media_type),
+            _entry(work, work / "cover.jpg", "image/jpeg"),
+        ),
+        content_digest=content_digest(book, voice, seed, delivered),
+    )
+    _write_last(work, release)
     return release
 
 
@@ -199,134 +211,23 @@ def _slug(title: str, otherwise: str) -> str:
     return "-".join(words)[:60].strip("-") or otherwise
 
 
-class _Recording:
-    """A chapter's windows on their way into the spool: remembers where each word came to lie."""
-
-    def __init__(self, chapter: NarratedChapter) -> None:
-        self._chapter = chapter
-        self._words: list[Sequence[SpokenWord]] = []
-        self._digest = hashlib.sha256()
-        self._placed: list[tuple[Placement, Sequence[SpokenWord]]] = []
-
-    def blocks(self) -> Iterator[Audio]:
-        for place, piece in enumerate(stitch(self._windows())):
-            self._placed.append((piece.placement, self._words[place]))
-            self._digest.update(piece.audio.tobytes())
-            yield piece.audio
-
-    def _windows(self) -> Iterator[Window]:
-        for window in self._chapter.windows:
-            self._words.append(window.words)
-            yield Window(window.audio, window.overlap)
-
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def words(self, shift: int) -> tuple[WordEntry, ...]:
-        """Return the words heard, in chapter time; `shift` as `master.Plan.shift`."""
-        return tuple(
-            _word(word, placement.start + shift)
-            for placement, words in self._placed
-            for word in words
-            if placement.first <= (word.start_s + word.end_s) / 2 * SAMPLE_RATE_HZ <= placement.end
-        )
-
-
-def _word(word: SpokenWord, start: int) -> WordEntry:
-    at = start / SAMPLE_RATE_HZ
-    place = word.place
-    return WordEntry(
-        text=word.text,
-        start_s=round(max(0.0, at + word.start_s), 4),
-        end_s=round(max(0.0, at + word.end_s), 4),
-        place=PlaceEntry(
-            document=place.document, node=place.node, start=place.start, end=place.end
-        ),
-    )
-
-
-def _deliver(shelf: _Shelf, place: int, chapter: NarratedChapter, seed: int) -> ReleaseChapter:
-    """Master one chapter and write its files, again with a better plan while the MP3 misses the spec."""
-    recording = _Recording(chapter)
-    spool = shelf.work / "spool.f32"
-    try:
-        with spool.open("wb") as file:
-            measured = master.measure(recording.blocks(), file)
-    except MasteringError as error:
-        raise MasteringError(f"chapter {chapter.number} ({chapter.title!r}): {error}") from error
+def _deliver(shelf: _Shelf, place: int, chapter: MasteredChapter) -> ReleaseChapter:
+    """Write one chapter's files."""
     flac, mp3 = (shelf.path(kind.suffix, place, chapter.title) for kind in (FLAC, MP3))
-    tags, tone_seed = shelf.tags(chapter.title, place), _tone_seed(seed, chapter.number)
-    plan = master.plan(measured)
-    for _ in range(1 + CORRECTIONS_MAX):
-        plan = _archive(flac, tags, shelf.cover, spool, plan, tone_seed)
-        levels = _encode(mp3, MP3, tags, shelf.cover, _gathered(read_audio(flac)))
-        better = master.corrected(plan, levels)
-        if better is None:
-            break
-        plan = better
-    spool.unlink()
+    tags = shelf.tags(chapter.title, place)
+    tagged(chapter.flac, flac, FLAC, tags, shelf.cover)
+    levels = encode(mp3, MP3, tags, shelf.cover, gathered(read_audio(flac)))
     return ReleaseChapter(
         number=chapter.number,
         title=chapter.title,
-        duration_s=plan.samples / DELIVERY_RATE_HZ,
-        samples=plan.samples,
+        duration_s=chapter.duration_s,
+        samples=chapter.samples,
         files=(_entry(shelf.work, flac, FLAC.media_type), _entry(shelf.work, mp3, MP3.media_type)),
         levels=_levels_entry(levels),
         violations=spec.violations(levels),
-        audio_sha256=recording.sha256(),
-        words=recording.words(plan.shift),
+        audio_sha256=chapter.audio_sha256,
+        words=chapter.times.words,
     )
-
-
-def _archive(
-    path: Path, tags: Tags, cover: bytes, spool: Path, plan: master.Plan, tone_seed: int
-) -> master.Plan:
-    """Write the lossless master, again with a better gain while its loudness is off; return its plan."""
-    for _ in range(1 + TUNINGS_MAX):
-        carried_out, meter = plan, LevelMeter(DELIVERY_RATE_HZ)
-        with AudioWriter(path, FLAC, tags, cover) as writer:
-            for block in master.render(spool, plan, tone_seed):
-                writer.write(block)
-                meter.push(block)
-        better = master.tuned(plan, meter.levels())
-        if better is None:
-            break
-        plan = better
-    return carried_out
-
-
-def _encode(
-    path: Path,
-    kind: Format,
-    tags: Tags,
-    cover: bytes,
-    blocks: Iterable[Audio],
-    marks: Sequence[Mark] = (),
-) -> spec.Levels:
-    """Write an encoded file and return what it measures when it is decoded."""
-    with AudioWriter(path, kind, tags, cover, marks) as writer:
-        for block in blocks:
-            writer.write(block)
-    meter = LevelMeter(DELIVERY_RATE_HZ)
-    for block in _gathered(read_audio(path)):
-        meter.push(block)
-    return meter.levels()
-
-
-def _tone_seed(seed: int, number: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"room tone {seed} {number}".encode()).digest()[:8], "big")
-
-
-def _gathered(blocks: Iterable[Audio]) -> Iterator[Audio]:
-    """Join small blocks into larger ones, for speed."""
-    held: list[Audio] = []
-    for block in blocks:
-        held.append(block)
-        if sum(map(len, held)) >= master.BLOCK_SAMPLES:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
 
 
 def _levels_entry(levels: spec.Levels) -> LevelsEntry:
@@ -338,8 +239,8 @@ def _levels_entry(levels: spec.Levels) -> LevelsEntry:
     )
 
 
-def _whole_book(shelf: _Shelf, chapters: Sequence[ReleaseChapter]) -> Path:
-    """Write the M4B from the chapters' archive files, softer by its own overshoot if it has any."""
+def _whole_book(shelf: _Shelf, chapters: Sequence[MasteredChapter]) -> Path:
+    """Write the M4B from the chapters' archives, softer by its own overshoot if it has any."""
     marks, start = [], 0
     for chapter in chapters:
         marks.append(Mark(chapter.title, start, start + chapter.samples))
@@ -347,8 +248,7 @@ def _whole_book(shelf: _Shelf, chapters: Sequence[ReleaseChapter]) -> Path:
     path = shelf.work / f"{_slug(shelf.book.title, 'book')}{M4B.suffix}"
     tags, gain_db = shelf.tags(shelf.book.title), 0.0
     for _ in range(1 + CORRECTIONS_MAX):
-        master_blocks = _chapters_on_end(shelf, chapters, gain_db)
-        levels = _encode(path, M4B, tags, shelf.cover, master_blocks, marks)
+        levels = encode(path, M4B, tags, shelf.cover, _on_end(chapters, gain_db), marks)
         over_db = levels.peak_dbfs - spec.PEAK_MAX_DBFS
         if over_db <= 0:
             break
@@ -356,12 +256,10 @@ def _whole_book(shelf: _Shelf, chapters: Sequence[ReleaseChapter]) -> Path:
     return path
 
 
-def _chapters_on_end(
-    shelf: _Shelf, chapters: Sequence[ReleaseChapter], gain_db: float
-) -> Iterator[Audio]:
+def _on_end(chapters: Sequence[MasteredChapter], gain_db: float) -> Iterator[Audio]:
     gain = np.float32(10 ** (gain_db / 20))
     for chapter in chapters:
-        for block in _gathered(read_audio(shelf.work / chapter.files[0].path)):
+        for block in gathered(read_audio(chapter.flac)):
             yield block * gain
 
 

@@ -92,6 +92,21 @@ class WordEntry(_Frozen):
     place: PlaceEntry
 
 
+class WindowEntry(_Frozen):
+    """Where a narrated window is heard in its chapter."""
+
+    number: int = Field(ge=0)
+    start_s: Seconds
+    end_s: Seconds
+
+
+class ChapterTimes(_Frozen):
+    """When every window and word of a chapter is heard, in seconds from the start of its files."""
+
+    windows: tuple[WindowEntry, ...]
+    words: tuple[WordEntry, ...]
+
+
 class LevelsEntry(_Frozen):
     """What the chapter's MP3 measures after decoding."""
 
