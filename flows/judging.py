@@ -15,7 +15,7 @@ import numpy.typing as npt
 from generation.rates import SAMPLE_RATE_HZ
 from qa.audio import as_audio
 from qa.signal import clipped_peaks_per_s, levels, pauses
-from qa.verdicts import Thresholds
+from qa.thresholds import Thresholds
 from storage.models import Take
 from storage.queue import Judgement, WindowLease
 

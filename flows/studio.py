@@ -103,7 +103,7 @@ class Studio:
         """Return the engine that reads with the production's SpeechSSM."""
         digest = production.reader_digest
         if digest not in self._engines:
-            reader, _ = load_reader(self._file(production, "speechssm"), self.device)
+            reader, _ = load_reader(self.file(production, "speechssm"), self.device)
             speaker = self.speaker(production)
             self._engines = {digest: Engine(reader, speaker.renderer, LANES)}
         return self._engines[digest]
@@ -112,7 +112,7 @@ class Studio:
         """Return what speaks with the production's voice."""
         digests = production.voice_digests
         if digests not in self._speakers:
-            files = {part: self._file(production, part) for part in PARTS if part != "speechssm"}
+            files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
             self._speakers[digests] = load_speaker(
                 production.codec, files, self.device, self.batch, torch.get_num_threads()
             )
@@ -166,7 +166,7 @@ class Studio:
                 str(row.settings.get("lexicon", "")),
             )
 
-    def _file(self, production: Production, part: str) -> Path:
+    def file(self, production: Production, part: str) -> Path:
         """Return a weight file: the one that ships, where it is the same, or the store's."""
         try:
             entry = production.weights[part]

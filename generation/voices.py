@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from generation.codec import Codec
@@ -119,6 +121,13 @@ def load_speaker(
         soundstorm.to(device), codec, _prompt(prompt, codec.levels), Decoding(), batch
     )
     return Speaker(renderer, {"soundstorm": spoken.digest, "codec": codec.digest}, prompt.digest)
+
+
+def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.float32]:
+    """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
+    codec = load_codec(codec_name, 1, files["codec"])
+    prompt = _prompt(load_weights(files["prompt"], "prompt"), codec.levels)
+    return codec.decode(prompt.codes, 0)
 
 
 def load_codec(name: str, threads: int = 0, path: Path | None = None) -> Codec:
