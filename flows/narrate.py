@@ -10,9 +10,9 @@ from generation.engine import Engine, WindowSound
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
-from generation.mastering.package import master_and_package
-from generation.mastering.release import BookMeta, Release, VoiceMeta
 from generation.narration import LANES, narrate_chapters, plan_chapter
+from generation.packages.package import master_and_package
+from generation.packages.release import BookMeta, Release, VoiceMeta
 from generation.script.lexicon import Lexicon
 from generation.voices import Cast
 
