@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 from flows.services import Services
 from flows.studio import stored_book
 from generation.manuscript.book import Cover
-from generation.mastering import MasteredChapter, attach, mastered, package
-from generation.mastering.release import BookMeta, Release, VoiceMeta
+from generation.mastering import MasteredChapter, mastered
+from generation.packages import BookMeta, Release, VoiceMeta, attach, package
 from storage import productions
 from storage.models import Chapter, Manuscript
 from storage.objects import fetch

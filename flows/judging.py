@@ -104,7 +104,9 @@ def judgement(lease: WindowLease, heard: Heard, takes: Sequence[Take]) -> Judgem
     this_round = _round(takes)
     if len(this_round) < MAX_TAKES:
         return Judgement(lease, heard.verdict, None, measures, reason)
-    best = min(this_round, key=lambda take: _badness(measures if take is takes[-1] else take.measures))
+    best = min(
+        this_round, key=lambda take: _badness(measures if take is takes[-1] else take.measures)
+    )
     kept = f"the best of {len(this_round)} takes is kept: {reason}"
     return Judgement(lease, heard.verdict, best.number, {**measures, SETTLED: True}, kept)
 

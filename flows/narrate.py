@@ -18,7 +18,7 @@ from flows.plan import admit_and_plan
 from flows.services import Services
 from flows.shift import Limits, Shift, Tally
 from generation.errors import NarrationError
-from generation.mastering.release import Release
+from generation.packages import Release
 from storage import productions
 from storage.database import transaction
 from storage.errors import ConsentRefused

@@ -84,6 +84,4 @@ def _alone(services: Services, production_id: int) -> Iterator[bool]:
             yield bool(free)
         finally:
             if free:
-                connection.execute(
-                    text("SELECT pg_advisory_unlock(:lock, CAST(:id AS int))"), both
-                )
+                connection.execute(text("SELECT pg_advisory_unlock(:lock, CAST(:id AS int))"), both)

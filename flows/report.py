@@ -11,7 +11,7 @@ from flows.patience import patiently
 from flows.services import Services
 from flows.studio import PARTS, Production, Studio
 from generation.manuscript.book import Place
-from generation.mastering.release import ChapterTimes, PlaceEntry
+from generation.mastering.times import ChapterTimes, PlaceEntry
 from generation.rates import SAMPLE_RATE_HZ
 from generation.script.units import Pause, Script
 from generation.voices import prompt_sound

@@ -257,7 +257,9 @@ class Shift:
                 self._commit(engine, read)
                 self._render(RENDERED_BETWEEN)
                 self._desk.check()
-        except LecternError as error:  # a lane was given what it cannot read: its chapter is at fault
+        except (
+            LecternError
+        ) as error:  # a lane was given what it cannot read: its chapter is at fault
             for lease in self._lanes.values():
                 self._give_up(lease, str(error))
             return True
@@ -350,7 +352,9 @@ class Shift:
 
     def _spans(self, chapter_id: int) -> list[tuple[int, int]]:
         def look_up() -> list[tuple[int, int]]:
-            with transaction(self.services.engine, actor=self.queue.worker, reason="reads") as session:
+            with transaction(
+                self.services.engine, actor=self.queue.worker, reason="reads"
+            ) as session:
                 return productions.window_spans(session, chapter_id)
 
         return patiently(look_up)
@@ -473,9 +477,7 @@ class Shift:
         production = self.studio.production(lease.production_id)
         script = self.studio.script(lease)
         window = Window(lease.number, lease.unit_start, lease.unit_end, 0.0)
-        part = self.studio.part(
-            script, window, production, lease.chapter_number, lease.directions
-        )
+        part = self.studio.part(script, window, production, lease.chapter_number, lease.directions)
         units, starts = unit_arrays(part.script)
         text = self.studio.seed_text(production, script, lease.chapter_number)
         seed = content_seed(text, lease.number, lease.take + 1)
@@ -513,9 +515,7 @@ class Shift:
 class _Jobs(Iterator[ChapterJob]):
     """The queue as the engine sees it: empty now, and perhaps not any more before the next step."""
 
-    def __init__(
-        self, shift: Shift, reader_digest: str, first: ChapterLease | WindowLease
-    ) -> None:
+    def __init__(self, shift: Shift, reader_digest: str, first: ChapterLease | WindowLease) -> None:
         self._shift, self._digest = shift, reader_digest
         self._first: ChapterLease | WindowLease | None = first
 

@@ -49,7 +49,15 @@ def script_bytes(script: Script) -> bytes:
         "title": script.title,
         "units": [[unit.index, unit.word, int(unit.word_start)] for unit in script.units],
         "words": [
-            [w.text, w.spoken, w.place.document, w.place.node, w.place.start, w.place.end, w.guessed]
+            [
+                w.text,
+                w.spoken,
+                w.place.document,
+                w.place.node,
+                w.place.start,
+                w.place.end,
+                w.guessed,
+            ]
             for w in script.words
         ],
     }

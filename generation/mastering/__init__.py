@@ -1,9 +1,8 @@
-"""Mastering: narrated windows in, delivered files out.
+"""Mastering: narrated windows in, a chapter's lossless archive out.
 
-    windows ─► stitch ─► master (measure, plan, render) ─► a chapter's archive ─► files ─► release.json
+    windows ─► stitch ─► master (measure, plan, render) ─► archive, proven on its decoded MP3
 
-`master_chapter` makes a chapter's archive, `package` writes what is delivered from the archives, and
-`master_and_package` does both.
+`generation.packages` writes what is delivered from the archives.
 """
 
 from generation.mastering.chapter import (
@@ -14,33 +13,16 @@ from generation.mastering.chapter import (
     master_chapter,
     mastered,
 )
-from generation.mastering.errors import MasteringError, PackagingError
-from generation.mastering.package import attach, master_and_package, package
-from generation.mastering.release import (
-    AI_DISCLOSURE,
-    BookMeta,
-    ChapterTimes,
-    Release,
-    VoiceMeta,
-    read_release,
-)
+from generation.mastering.errors import MasteringError
+from generation.mastering.times import ChapterTimes
 
 __all__ = [
-    "AI_DISCLOSURE",
-    "BookMeta",
     "ChapterTimes",
     "MasteredChapter",
     "MasteringError",
     "NarratedChapter",
     "NarratedWindow",
-    "PackagingError",
-    "Release",
     "SpokenWord",
-    "VoiceMeta",
-    "attach",
-    "master_and_package",
     "master_chapter",
     "mastered",
-    "package",
-    "read_release",
 ]

@@ -30,8 +30,8 @@ from generation.mastering.files import (
     read_audio,
 )
 from generation.mastering.loudness import LevelMeter
-from generation.mastering.release import ChapterTimes, PlaceEntry, WindowEntry, WordEntry
 from generation.mastering.stitch import Placement, Window, stitch
+from generation.mastering.times import ChapterTimes, PlaceEntry, WindowEntry, WordEntry
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]

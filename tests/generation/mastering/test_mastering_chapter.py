@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 
 from generation.manuscript.book import Place
 from generation.mastering import (
-    BookMeta,
     MasteredChapter,
     MasteringError,
     NarratedWindow,
     SpokenWord,
-    VoiceMeta,
     master_chapter,
     mastered,
-    package,
 )
+from generation.packages import BookMeta, VoiceMeta, package
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]

@@ -18,20 +18,9 @@ import pytest
 from numpy.typing import NDArray
 
 from generation.manuscript.book import Place
-from generation.mastering import (
-    BookMeta,
-    MasteringError,
-    NarratedChapter,
-    NarratedWindow,
-    PackagingError,
-    SpokenWord,
-    VoiceMeta,
-    attach,
-    master_and_package,
-    read_release,
-    spec,
-)
-from generation.mastering.release import Release, schema
+from generation.mastering import MasteringError, NarratedChapter, NarratedWindow, SpokenWord, spec
+from generation.packages import BookMeta, PackagingError, VoiceMeta, attach, master_and_package
+from generation.packages.release import Release, read_release, schema
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -108,7 +97,7 @@ def test_release_json_is_the_release_and_follows_the_published_schema(
     out, release = packaged
     published = (ROOT / "docs" / "release.schema.json").read_text()
     assert published == schema(), (
-        "write generation.mastering.release.schema() to docs/release.schema.json"
+        "write generation.packages.release.schema() to docs/release.schema.json"
     )
     document = json.loads((out / "release.json").read_text())
     jsonschema.Draft202012Validator(json.loads(published)).validate(document)
@@ -316,7 +305,8 @@ _SLEEPER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from generation.mastering import BookMeta, NarratedChapter, NarratedWindow, VoiceMeta, master_and_package
+from generation.mastering import NarratedChapter, NarratedWindow
+from generation.packages import BookMeta, VoiceMeta, master_and_package
 def windows():
     yield NarratedWindow(np.zeros(50_000, np.float32))
     yield NarratedWindow(np.zeros(50_000, np.float32))

@@ -21,10 +21,10 @@ from generation.mastering.chapter import (
     encode,
     master_chapter,
 )
-from generation.mastering.cover import cover_jpeg
-from generation.mastering.errors import PackagingError
 from generation.mastering.files import FLAC, M4B, MP3, Mark, Tags, gathered, read_audio, tagged
-from generation.mastering.release import (
+from generation.packages.cover import cover_jpeg
+from generation.packages.errors import PackagingError
+from generation.packages.release import (
     AI_DISCLOSURE,
     RELEASE_FILE,
     BookMeta,
@@ -36,7 +36,7 @@ from generation.mastering.release import (
     content_digest,
     read_release,
 )
-from generation.mastering.workplace import workplace, write_whole
+from generation.packages.workplace import workplace, write_whole
 from generation.rates import DELIVERY_RATE_HZ
 
 Audio = NDArray[np.float32]
