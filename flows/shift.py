@@ -179,7 +179,7 @@ class Shift:
         )
         self.tally = Tally()
         self.studio = Studio(services, device)
-        self._watch = Watch(self.tally)
+        self._more, self._watch = more, Watch(self.tally)
         self._pulse = Pulse(self.queue)
         self._desk = Desk(services, self.queue, self._pulse, self.tally, more=more, phase=phase)
         self._lanes: dict[str, Lease] = {}
@@ -232,7 +232,9 @@ class Shift:
 
     def _nothing_left(self) -> bool:
         """Whether no production is under way any more (work that waits for another attempt counts)."""
-        return not patiently(self.queue.depth) and not self._desk.busy
+        if patiently(self.queue.depth) or self._desk.busy:
+            return False
+        return self._more is None or not self._more()
 
     # Reading ------------------------------------------------------------------------------------
 
