@@ -18,7 +18,10 @@ app = typer.Typer(
 app.command()(demo)
 for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
     app.command()(command)
-for command in (operate.up, operate.down, operate.doctor, operate.backup, operate.restore):
+for command in (
+    *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
+    operate.metrics,
+):
     app.command(rich_help_panel="Operators")(command)
 
 

@@ -38,14 +38,14 @@ def shortage(settings: Settings) -> Shortage | None:
     """
     found = [
         Shortage(folder, shutil.disk_usage(folder).free // MB, settings.room_mb)
-        for folder in _folders(settings)
+        for folder in grown_folders(settings)
     ]
     least = min(found, key=lambda one: one.free_mb)
     return least if least.free_mb < settings.room_mb else None
 
 
-def _folders(settings: Settings) -> set[Path]:
-    """Return the folders that grow, or what is there above them."""
+def grown_folders(settings: Settings) -> set[Path]:
+    """Return the folders of this machine that grow by our work, or what is there above them."""
     wanted = [settings.folder]
     if "://" not in settings.store_address:
         wanted.append(Path(settings.store_address))

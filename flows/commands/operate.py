@@ -108,6 +108,30 @@ def restore(
     _say_backup("restored", made, as_json)
 
 
+def metrics(
+    port: Annotated[int | None, typer.Option(help="Serve them here until ended.")] = None,
+    host: Annotated[str, typer.Option(help="Address to serve them on.")] = "127.0.0.1",
+    as_json: Json = False,
+) -> None:
+    """Print Prometheus metrics of the factory, or serve them at /metrics."""
+    from prometheus_client.parser import text_string_to_metric_families as parsed
+
+    from flows.metrics import exposition, serve_factory
+    from flows.services import services
+
+    with _errors_said(), services(Settings()) as opened:
+        if port is not None:
+            console.print(f"serving http://{host}:{port}/metrics", highlight=False)
+            serve_factory(opened.engine, opened.settings, host, port)
+            return
+        text = exposition(opened.engine, opened.settings)
+    if as_json:
+        samples = [sample for family in parsed(text) for sample in family.samples]
+        print(json.dumps([[one.name, one.labels, one.value] for one in samples]))
+    else:
+        print(text, end="")
+
+
 def _say_backup(what: str, made: "Backup", as_json: bool) -> None:
     facts = {
         "folder": str(made.folder),
