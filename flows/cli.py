@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 
 import typer
 
-from flows.commands import manuscript, measure, night, production
+from flows.commands import manuscript, measure, night, operate, production
 from flows.demo import demo
 
 app = typer.Typer(
@@ -23,6 +23,11 @@ for command in (
     *(night.work, night.nightly, night.reconcile),
 ):
     app.command()(command)
+for command in (
+    *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
+    operate.metrics,
+):
+    app.command(rich_help_panel="Operators")(command)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A night: productions are admitted by priority and due date until the closing time, and worked on."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,9 +12,12 @@ from sqlalchemy.orm import Session
 from flows.patience import patiently
 from flows.plan import admit_next
 from flows.reconcile import Reconciled, reconcile
+from flows.room import shortage
 from flows.services import Services
 from flows.shift import Limits, Shift, Tally
 from storage.models import Production
+
+log = logging.getLogger(__name__)
 
 ACTOR = "nightly"
 
@@ -37,7 +41,7 @@ class Night:
 
 @dataclass
 class Admission:
-    """Admits productions in the order of the queue until the night closes."""
+    """Admits productions in the order of the queue until the night closes, while the disk has room."""
 
     services: Services
     closing: datetime
@@ -46,6 +50,10 @@ class Admission:
     def __call__(self) -> bool:
         """Admit and plan the next production; returns whether there was one."""
         if datetime.now(self.closing.tzinfo) >= self.closing:
+            return False
+        short = shortage(self.services.settings)
+        if short is not None:
+            log.warning("nothing is admitted: %s", short)
             return False
         planned = patiently(lambda: admit_next(self.services, actor=ACTOR))
         if planned is None:

@@ -24,8 +24,8 @@ class Reconciled:
     """What was found and done.
 
     `requeued` and `dead`: leases that ran out, by what became of the work; `refused`: productions whose
-    consent lapsed; `planned`, `reported`, `to_publish`: productions taken up where somebody left them; `erased`:
-    voices; `expired_takes`, `expired_snapshots`, `orphans`: objects removed.
+    consent lapsed; `planned`, `reported`, `to_publish`: productions taken up where somebody left them;
+    `erased`: voices; `expired_takes`, `expired_snapshots`, `orphans`: objects removed.
     """
 
     requeued: int

@@ -1,27 +1,16 @@
 """A shift: books go through the queue, failures come back for another take, and nothing is done twice."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import pytest
 from small_books import write_book
-from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from flows.intake import Narrator, Wish, submit
-from flows.judging import MAX_TAKES
 from flows.plan import admit_and_plan
 from flows.services import Services
 from flows.shift import Limits, Shift, Tally
-from flows.workers import Pulse
-from generation.documents import sound_bytes
-from generation.rates import SAMPLE_RATE_HZ
-from storage import enrolment, keys, productions
-from storage.database import transaction
+from storage import productions
 from storage.models import Production, Take, Window
-from storage.objects import put_once
-from storage.queue import Queue, Rendering
 from storage.states import ProductionState
 
 WISH = Wish(questions=("signal",))
