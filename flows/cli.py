@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
+from collections.abc import Callable
+
 import typer
 
 from flows.commands import manuscript, measure, night, operate, production
@@ -16,17 +18,20 @@ app = typer.Typer(
 )
 
 app.command()(demo)
-for command in (
+COMMANDS: tuple[Callable[..., None], ...] = (
     *(manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa),
     *(production.submit, production.status, production.cancel, production.retry),
     *(production.approve, production.reject, production.redo),
     *(night.work, night.nightly, night.reconcile),
-):
-    app.command()(command)
-for command in (
+)
+OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
     operate.metrics,
-):
+)
+
+for command in COMMANDS:
+    app.command()(command)
+for command in OPERATORS:
     app.command(rich_help_panel="Operators")(command)
 
 
