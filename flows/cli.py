@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from flows.commands import manuscript, measure, night, operate, production
+from flows.commands.bench import bench
 from flows.demo import demo
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ OPERATORS: tuple[Callable[..., None], ...] = (
     operate.metrics,
 )
 
+app.add_typer(bench, name="bench")
 for command in COMMANDS:
     app.command()(command)
 for command in OPERATORS:
