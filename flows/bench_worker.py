@@ -20,6 +20,7 @@ from multiprocessing.process import BaseProcess
 import torch
 from sqlalchemy.orm import Session
 
+import flows.report  # noqa: F401  (the judges' models take seconds to import: once, in the server)
 from flows.nightly import nightly
 from flows.services import Services, services
 from flows.settings import Settings
