@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 
 import typer
 
-from flows.commands import manuscript, measure, operate
+from flows.commands import manuscript, measure, night, operate, production
 from flows.demo import demo
 
 app = typer.Typer(
@@ -16,7 +16,12 @@ app = typer.Typer(
 )
 
 app.command()(demo)
-for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
+for command in (
+    *(manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa),
+    *(production.submit, production.status, production.cancel, production.retry),
+    *(production.approve, production.reject, production.redo),
+    *(night.work, night.nightly, night.reconcile),
+):
     app.command()(command)
 for command in (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),

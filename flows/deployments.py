@@ -83,11 +83,6 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
         cron="nightly_cron",
     ),
     Deployment(
-        "publish",
-        "flows.prefect_flows:publish",
-        "Publishes one approved production, all of it or nothing.",
-    ),
-    Deployment(
         "reconcile",
         "flows.prefect_flows:reconcile",
         "Takes up what was begun and forgotten, and removes what may go.",
