@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     room_mb: int = Field(
         1000, ge=0, description="Free disk space, in MB, below which a shift takes no more work."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which a shift serves its device's seconds to Prometheus; none: it does not.",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severity that is logged."
     )
