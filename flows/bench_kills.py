@@ -131,8 +131,7 @@ def run(
             say(f"{len(kills)} kills over {books} books; now the same books undisturbed")
             for number in range(books):
                 _submit(quiet, folder, number)
-            undisturbed = start_worker(calm, "calm")
-            undisturbed.process.join()
+            start_worker(calm, "calm").end()
             digests = [_digests(one) for one in (opened, quiet)]
             result = _result(opened, kills, books, digests, time.monotonic() - began)
     say(f"the same content digest: {result.same_digests} of {books} books")
@@ -165,8 +164,7 @@ class _Killing:
 
     def finish(self) -> None:
         """Have a worker that nobody kills finish what is left."""
-        worker = start_worker(self.settings, "last")
-        worker.process.join()
+        start_worker(self.settings, "last").end()
 
     def _kill_at(self, phase: str) -> None:
         """Kill a worker at some moment of a phase, the first, second or third time it comes."""
@@ -179,7 +177,7 @@ class _Killing:
             if thread is None:
                 break
         if thread is None:  # everything was made before that
-            worker.process.join()
+            worker.end()
             return
         pause_s = self.moments.choice((0.0, 0.002, 0.01, 0.03))
         time.sleep(pause_s)

@@ -7,6 +7,7 @@ to end complete, the bad ones in clear states, and each content digest be that o
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -182,7 +183,7 @@ class _Night:
 
     def work(self, troubles: "_Troubles | None", log: Callable[[str], None]) -> None:
         """Have three workers work until everything is made, and trouble them meanwhile."""
-        workers = [self._start(n) for n in range(WORKERS)]
+        workers, failed = [self._start(n) for n in range(WORKERS)], 0
         deadline = time.monotonic() + LONGEST_S
         try:
             while self.unfinished() or not all(worker.ended for worker in workers):
@@ -191,6 +192,9 @@ class _Night:
                 for n, worker in enumerate(workers):
                     worker.follow("done", 0.1)
                     if worker.ended and self.unfinished():
+                        failed += worker.process.exitcode not in {0, -signal.SIGKILL}
+                        if failed > WORKERS:
+                            raise RuntimeError(f"workers fail: see {self.settings.folder}/*.log")
                         log(f"worker {n} has ended; another takes its place")
                         workers[n] = self._start(n)
                 if troubles is not None:

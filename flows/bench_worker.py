@@ -69,6 +69,15 @@ class Worker:
         """Whether the process is no more."""
         return self.process.exitcode is not None
 
+    def end(self) -> None:
+        """Wait until it ends by itself; raises RuntimeError where it ended with an error."""
+        while not self.ended:
+            self._read(0.5)
+        if self.process.exitcode:
+            raise RuntimeError(
+                f"{self.name} ended with {self.process.exitcode}: see its log in the home"
+            )
+
     def kill(self) -> dict[str, str]:
         """Kill it (−9); returns what each of its threads was at."""
         assert self.process.pid is not None

@@ -88,6 +88,7 @@ class Studio:
         self._speakers: OrderedDict[tuple[str, ...], Speaker] = OrderedDict()
         self._scripts: OrderedDict[str, Script] = OrderedDict()
         self._books: OrderedDict[int, Book] = OrderedDict()
+        self._prompts = TemporaryDirectory(prefix="lectern-prompts-")
 
     @cached_property
     def batch(self) -> int:
@@ -181,7 +182,10 @@ class Studio:
         shipped = shipped_weights().get(entry["digest"])
         if shipped is not None:
             return shipped
-        path = self.services.settings.folder / "weights" / entry["digest"]
+        folder = self.services.settings.folder / "weights"
+        if part == "prompt":  # a person's voice is not left behind: it goes with this process
+            folder = Path(self._prompts.name)
+        path = folder / entry["digest"]
         if not path.exists():
             patiently(
                 lambda: fetch(self.services.store, entry["key"], path, digest=entry["digest"])

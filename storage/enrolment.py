@@ -164,7 +164,7 @@ def revoke_consents(
 def erase_voice(
     engine: Engine, store: ObjectStore, *, voice_id: int, actor: str, reason: str
 ) -> Voice:
-    """Revoke all consents of a voice and remove its prompt and embeddings for good.
+    """Revoke all consents of a voice and remove its prompt and what was derived from it for good.
 
     Erasure is three steps that can be killed anywhere and taken up again by `finish_erasures`: the voice is
     marked as being erased, its objects are deleted, and the row forgets their keys. The digest, the consents
@@ -392,7 +392,10 @@ def _finish_erasure(
         voice = session.get(Voice, voice_id, with_for_update=True)
         if voice is None or voice.state != VoiceState.ERASING:
             return
-        removed = [key for key in (voice.prompt_key, voice.embeddings_key) if key is not None]
+        derived = _prompts_in_productions(session, voice.id)
+        removed = [
+            key for key in (voice.prompt_key, voice.embeddings_key, *derived) if key is not None
+        ]
         for key in removed:
             store.delete(key)
         voice.state = VoiceState.ERASED
@@ -408,3 +411,23 @@ def _finish_erasure(
                 detail={"removed": removed, "digest": voice.digest},
             )
         )
+
+
+def _prompts_in_productions(session: Session, voice_id: int) -> list[str]:
+    """Take the voice's prompt out of its productions' weights; returns the keys it lay under."""
+    mine = {"voice_id": voice_id}
+    found = session.scalars(
+        text(
+            "SELECT DISTINCT weights -> 'prompt' ->> 'key' AS key FROM production"
+            " WHERE voice_id = :voice_id AND weights ? 'prompt' ORDER BY key"
+        ),
+        mine,
+    ).all()
+    session.execute(
+        text(
+            "UPDATE production SET weights = weights - 'prompt'"
+            " WHERE voice_id = :voice_id AND weights ? 'prompt'"
+        ),
+        mine,
+    )
+    return list(found)
