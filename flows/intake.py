@@ -204,6 +204,11 @@ def submit(
         return productions.submit(session, order)
 
 
+def check(manuscript: Path, wish: Wish) -> None:
+    """Read a manuscript only to see that it and the selection can be used; raises LecternError."""
+    chosen(read_manuscript(manuscript), wish.chapters)
+
+
 def chosen(book: Book, chapters: str) -> tuple[Chapter, ...]:
     """Pick the chapters a selection names, or all that are read by default."""
     picked = select_chapters(book, chapters) if chapters else book.body

@@ -33,6 +33,7 @@ from storage.objects import fetch
 from storage.queue import ChapterLease, WindowLease
 
 SCRIPTS_KEPT = 32
+SPEAKERS_KEPT = 4
 BOOKS_KEPT = 2
 
 PARTS = ("speechssm", "soundstorm", "codec", "prompt")
@@ -84,7 +85,7 @@ class Studio:
         self.services, self.device = services, device
         self._productions: dict[int, Production] = {}
         self._engines: dict[str, Engine] = {}
-        self._speakers: dict[tuple[str, ...], Speaker] = {}
+        self._speakers: OrderedDict[tuple[str, ...], Speaker] = OrderedDict()
         self._scripts: OrderedDict[str, Script] = OrderedDict()
         self._books: OrderedDict[int, Book] = OrderedDict()
 
@@ -112,10 +113,13 @@ class Studio:
         """Return what speaks with the production's voice."""
         digests = production.voice_digests
         if digests not in self._speakers:
+            while len(self._speakers) >= SPEAKERS_KEPT:
+                self._speakers.popitem(last=False)
             files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
             self._speakers[digests] = load_speaker(
                 production.codec, files, self.device, self.batch, torch.get_num_threads()
             )
+        self._speakers.move_to_end(digests)
         return self._speakers[digests]
 
     def script(self, lease: ChapterLease | WindowLease) -> Script:

@@ -54,7 +54,7 @@ def narrate(
 
     Run again after it was interrupted, it goes on from the last window that was finished.
     """
-    from flows.intake import narrator_named, read_wish
+    from flows.intake import check, narrator_named, read_wish
     from flows.narrate import narrate as narrate_book
     from flows.services import services
     from flows.settings import Settings
@@ -62,6 +62,7 @@ def narrate(
     with errors_said(), progress_bar() as bar:
         task = bar.add_task("starting", total=1.0)
         wish = read_wish(chapters, seed, lexicon)
+        check(book, wish)
         with services(Settings()) as opened:
             narrator = narrator_named(opened, voice, "lectern narrate")
             done = narrate_book(
