@@ -7,8 +7,8 @@ from pathlib import Path
 from generation.errors import LecternError
 from generation.manuscript import read_manuscript
 from qa import judge_audio
+from qa.findings import Verdict
 from qa.report import Report
-from qa.verdicts import Verdict
 
 AUDIO_SUFFIXES = frozenset({".flac", ".mp3", ".wav", ".ogg", ".opus", ".m4a", ".m4b"})
 TEXT_SUFFIXES = (".txt", ".md", ".epub", ".docx")

@@ -158,6 +158,7 @@ class SpeakerTrack:
     centre_s : (window,) middle of each 3 s window
     embeddings : (window, dimension) unit vectors
     speech_share : (window,) share of the window that is speech, 0 to 1
+    median : (dimension,) the recording's own voice, a unit vector
     to_median : (window,) cosine to the recording's own median voice
     to_prompt : (window,) cosine to the voice prompt; None without one
     drift_per_hour : least-squares change of the cosine (to the prompt if there is one, else to the
@@ -168,6 +169,7 @@ class SpeakerTrack:
     centre_s: Floats
     embeddings: Embeddings
     speech_share: Floats
+    median: Embeddings
     to_median: Floats
     to_prompt: Floats | None
     drift_per_hour: float
@@ -274,12 +276,13 @@ def track_speaker(
     share = _speech_share(samples, starts, round(WINDOW_S * ANALYSIS_RATE_HZ))
     spoken = share >= 0.5 if (share >= 0.5).any() else np.ones(len(share), dtype=bool)
     median = np.median(vectors[spoken], axis=0)
-    to_median = vectors @ (median / np.linalg.norm(median))
+    median = median / np.linalg.norm(median)
+    to_median = vectors @ median
     to_prompt = None if prompt is None else (vectors @ embed(prompt, model)).astype(np.float64)
     reference = to_prompt if to_prompt is not None else _to_beginning(centre_s, vectors, spoken)
     slope = np.polyfit(centre_s[spoken], reference[spoken], 1)[0] * 3600 if spoken.sum() > 2 else 0
     return SpeakerTrack(
-        centre_s, vectors, share, to_median.astype(np.float64), to_prompt, float(slope)
+        centre_s, vectors, share, median, to_median.astype(np.float64), to_prompt, float(slope)
     )
 
 

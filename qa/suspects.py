@@ -4,51 +4,24 @@ A recogniser of 3 % word errors cries wolf thirty times in a thousand words. So 
 and text part is weighed: the text's words are put in place of the heard ones, and Whisper says how much
 the sound supports either (`qa.recognisers.evidence`). Where the text is supported nearly as well, it was
 read.
-Words that a book's names keep being heard as are learned and no longer reported.
 """
 
 from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
 from qa.audio import Audio
 from qa.phones import phones
+from qa.places import Suspect
 from qa.recognisers import Transcript, evidence
 from qa.signal import stretch
 from qa.text import printed_words
 from qa.words import AlignedWord, Kind, WordReport
 
-Confusion = tuple[str, str]
-"""(what the text says, what the recogniser hears), both in comparison form."""
-
-_LEARN_AFTER = 2  # the same mishearing in so many sentences is the recogniser's
-_LEARN_SHARE = 0.5
 _BATCH = 6  # texts weighed at once
-
-
-@dataclass(frozen=True, slots=True)
-class Suspect:
-    """A place where something else may have been said than the text.
-
-    Attributes
-    ----------
-    expected, heard : comparison forms, words joined by spaces; "" where nothing was
-    sentence : index of the sentence
-    start_s, end_s : where
-    doubt_nats : how much more the sound supports what was heard than what is printed
-    phone_distance : edit distance of the two in phones, 0 (they sound alike) to 1
-    """
-
-    expected: str
-    heard: str
-    sentence: int
-    start_s: float
-    end_s: float
-    doubt_nats: float
-    phone_distance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,35 +170,3 @@ def _suspect(region: _Region, doubt_nats: float) -> Suspect:
 
 def _sound(words: Sequence[str]) -> list[str]:
     return [phone for word in words for phone in phones(word)]
-
-
-def learn_confusions(reports: Sequence[WordReport]) -> frozenset[Confusion]:
-    """Words that the recogniser, not the narrator, gets wrong in this book.
-
-    A word heard as the same other word in two sentences or more, and in at least half of the places
-    where it stands, is spelt differently by the recogniser (names, above all).
-    """
-    places: dict[Confusion, set[tuple[int, int]]] = defaultdict(set)
-    stands: Counter[str] = Counter()
-    for number, report in enumerate(reports):
-        for word in report.alignment:
-            if word.expected:
-                stands[word.expected] += 1
-            if word.kind is Kind.SUBSTITUTION:
-                places[word.expected, word.heard].add((number, word.sentence))
-    return frozenset(
-        pair
-        for pair, where in places.items()
-        if len(where) >= _LEARN_AFTER and len(where) >= _LEARN_SHARE * stands[pair[0]]
-    )
-
-
-def unexplained(suspects: Sequence[Suspect], learned: Collection[Confusion]) -> list[Suspect]:
-    """Leave out what the learned confusions explain, word by word."""
-
-    def explained(suspect: Suspect) -> bool:
-        expected, heard = suspect.expected.split(), suspect.heard.split()
-        pairs = list(zip(expected, heard, strict=False))
-        return len(expected) == len(heard) > 0 and all(pair in learned for pair in pairs)
-
-    return [s for s in suspects if not explained(s)]

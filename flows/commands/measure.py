@@ -54,7 +54,7 @@ def qa(
     """Judge finished audio: exit code 0 it passes, 1 it fails, 3 nobody can say."""
     from flows.judge import judge_path
     from qa.errors import QAError
-    from qa.verdicts import Verdict
+    from qa.findings import Verdict
 
     try:
         judged = list(judge_path(audio, text))

@@ -16,7 +16,8 @@ from qa.speaker import (
     sliding_embeddings,
     track_speaker,
 )
-from qa.verdicts import Thresholds, judge_voice
+from qa.thresholds import Thresholds
+from qa.verdicts import judge_voice
 
 
 def halves(clip: Clip) -> tuple[Audio, Audio]:
