@@ -95,10 +95,9 @@ def heard(session: Session, *, account_id: int, production_id: int) -> dict[int,
     return {number: _seconds(stretches) for number, stretches in rows}
 
 
-def heard_share(stretches: Stretches, start_s: float, end_s: float) -> float:
-    """Return how much of a place was heard, 0 to 1."""
-    inside = sum(max(0.0, min(end_s, b) - max(start_s, a)) for a, b in stretches)
-    return min(1.0, inside / (end_s - start_s)) if end_s > start_s else 0.0
+def heard_s(stretches: Stretches, start_s: float, end_s: float) -> float:
+    """Return how many seconds of a place were heard."""
+    return sum(max(0.0, min(end_s, b) - max(start_s, a)) for a, b in stretches)
 
 
 def add_note(

@@ -1,8 +1,8 @@
 """Who may do what: sessions, roles and the proof that an unsafe request comes from our own page.
 
-Every route names what it needs by one of the types below (`Anyone`, `Reviewer`, …), and every unsafe one takes
-its input through `Fields`, which checks the session's token. `check_routes` refuses to start an app in which
-a route forgot one of them.
+Every route names what it needs by one of the types below (`Anyone`, `Reviewer`, …), and every unsafe one
+takes its input through `Fields`, which checks the session's token. `check_routes` refuses to start an app in
+which a route forgot one of them.
 """
 
 import secrets
@@ -127,7 +127,7 @@ def check_routes(app: FastAPI, public: frozenset[str]) -> None:
         calls = list(_calls(route.dependant))
         if not any(isinstance(call, Needs) for call in calls):
             raise RuntimeError(f"{route.path} does not say who may use it")
-        if route.methods - SAFE and _fields not in calls:
+        if (route.methods or set()) - SAFE and _fields not in calls:
             raise RuntimeError(f"{route.path} takes unsafe requests without a CSRF check")
 
 

@@ -22,6 +22,7 @@ from qa.review import (
 )
 from qa.review.access import check_routes
 from qa.review.desk import AfterApproval, Desk, Options, Submit
+from qa.review.documents import Documents
 from qa.review.headers import UPLOAD_OVERHEAD_BYTES, BodyLimit, JsonTwin, SecurityHeaders
 from qa.review.shelf import Shelf
 from qa.review.webhook import Crier, Notifier
@@ -78,6 +79,7 @@ def create_app(
         store=store,
         options=options,
         shelf=Shelf(store, options.cache, options.cache_bytes),
+        documents=Documents(store),
         submit=submit,
         after_approval=after_approval,
         refusals=refusals,

@@ -14,7 +14,7 @@ from qa.review.access import Fields, Reviewer
 from qa.review.desk import Desk, TheDesk
 from qa.review.pages import done
 from qa.review.production import places, seen
-from qa.review.reports import Place, load_report
+from qa.review.reports import Place
 from storage import accounts, listening, reviews
 from storage.accounts import Visitor
 from storage.database import transaction
@@ -104,7 +104,7 @@ def _moments(desk: Desk, who: Visitor, production_id: int, form: DecisionForm) -
         if row is None or row.digest != form.report_digest:
             raise ReviewOutdated("there is another report by now: read it, then decide")
         heard = listening.heard(session, account_id=who.account_id, production_id=production_id)
-    return places(load_report(desk.store, row), heard)
+    return places(desk.documents.report(row), heard)
 
 
 def _checked(form: DecisionForm, moments: list[Place]) -> list[Place]:

@@ -1,4 +1,4 @@
-"""What every request works with: database, object store, the shelf of audio, options, and what flows gave us."""
+"""What every request works with: database, object store, local copies, options, and what flows gave us."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from qa.review.documents import Documents
 from qa.review.shelf import Shelf
 from storage.objects import ObjectStore
 
@@ -30,7 +31,7 @@ class Upload:
 
 
 Submit = Callable[[Upload], int]
-"""Queues an uploaded book and returns the production's id; raises an error whose text is for the publisher."""
+"""Queues an uploaded book and returns the production's id."""
 
 AfterApproval = Callable[[int], None]
 """Told the id of an approved production, after the approval was committed."""
@@ -64,6 +65,7 @@ class Desk:
     store: ObjectStore
     options: Options
     shelf: Shelf
+    documents: Documents
     submit: Submit | None = None
     after_approval: AfterApproval | None = None
     refusals: tuple[type[Exception], ...] = ()

@@ -1,4 +1,4 @@
-"""What the player asks for while somebody listens: audio by ranges, peaks, and where it was heard; and notes."""
+"""What the player asks for while somebody listens: audio by ranges, peaks, what was heard, and notes."""
 
 from typing import Annotated
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from starlette.responses import Response
@@ -15,49 +13,19 @@ from starlette.responses import Response
 from qa.book_report import BookReport, ChapterEntry
 from qa.review.access import Anyone
 from qa.review.desk import Desk, TheDesk
+from qa.review.documents import TimedWord, Times
 from qa.review.pages import page
-from qa.review.reports import HEARD_ENOUGH, Curve, Place, curves_of, key_of, load_report, moments_of
+from qa.review.reports import Curve, Place, curves_of, is_heard, key_of, moments_of
 from storage import listening, productions, reviews
 from storage.accounts import Visitor
-from storage.errors import NotFound, ObjectMissing
+from storage.errors import NotFound
 from storage.listening import Remark, Stretches
 from storage.models import Chapter, Take, Window
-from storage.objects import ObjectStore
 from storage.review_tables import Role
 from storage.reviews import DECIDABLE, Card
 from storage.states import ProductionState
 
 router = APIRouter()
-
-
-class TimedWindow(BaseModel):
-    """Where a window is in its chapter."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    number: int
-    start_s: float
-    end_s: float
-
-
-class TimedWord(BaseModel):
-    """A word of a chapter as printed, when it is said, and where it stands in the manuscript."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    text: str
-    start_s: float
-    end_s: float
-    place: Any = None
-
-
-class Times(BaseModel):
-    """A chapter's times object."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    windows: list[TimedWindow] = []
-    words: list[TimedWord] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +164,7 @@ def report_document(request: Request, desk: TheDesk, production_id: int, who: An
         row = reviews.last_report(session, production_id)
     if row is None:
         raise NotFound(f"production {production_id} has no report yet")
-    load_report(desk.store, row)
+    desk.documents.report(row)
     headers = {"ETag": f'"{row.digest}"'}
     return Response(desk.store.get(row.key), media_type="application/json", headers=headers)
 
@@ -219,8 +187,6 @@ def places(report: BookReport | None, heard: dict[int, Stretches]) -> list[Place
     titles = {chapter.number: chapter.title for chapter in report.chapters}
     found = []
     for moment in moments_of(report):
-        stretches = heard.get(moment.chapter, [])
-        share = listening.heard_share(stretches, moment.start_s, moment.end_s)
         found.append(
             Place(
                 key=key_of(moment),
@@ -230,7 +196,7 @@ def places(report: BookReport | None, heard: dict[int, Stretches]) -> list[Place
                 end_s=moment.end_s,
                 verdict=moment.verdict.value,
                 reasons=list(moment.reasons),
-                heard=share >= HEARD_ENOUGH,
+                heard=is_heard(moment, heard.get(moment.chapter, [])),
             )
         )
     return found
@@ -258,7 +224,7 @@ def build(
         card = seen(session, who, production_id)
         production = productions.get(session, production_id)
         row = reviews.last_report(session, production_id)
-        report = load_report(desk.store, row) if row else None
+        report = desk.documents.report(row) if row else None
         heard = listening.heard(session, account_id=who.account_id, production_id=production_id)
         moments = places(report, heard)
         chapters = list(production.chapters)
@@ -272,9 +238,7 @@ def build(
         if shown is None and number is not None and number not in {c.number for c in chapters}:
             raise NotFound(f"production {production_id} has no chapter {number}")
         shown = shown or (mastered[0] if mastered and number is None else None)
-        listen = (
-            _listen(session, desk.store, shown, report, heard, moments, notes) if shown else None
-        )
+        listen = _listen(session, desk, shown, report, heard, moments, notes) if shown else None
         stale = row is not None and row.content_digest != production.content_digest
         decidable = production.state in DECIDABLE and not stale and who.role is Role.REVIEWER
         redoable = DECIDABLE | {ProductionState.PRODUCING}
@@ -326,7 +290,8 @@ def _row(
         state=chapter.state,
         verdict=entry.report.verdict.value if entry else None,
         to_hear=sum(not p.heard for p in moments if p.chapter == chapter.number),
-        heard_share=listening.heard_share(heard.get(chapter.number, []), 0.0, duration_s),
+        heard_share=listening.heard_s(heard.get(chapter.number, []), 0.0, duration_s)
+        / max(duration_s, 0.001),
     )
 
 
@@ -337,7 +302,7 @@ def _entry_of(report: BookReport | None, number: int) -> ChapterEntry | None:
 
 def _listen(
     session: Session,
-    store: ObjectStore,
+    desk: Desk,
     chapter: Chapter,
     report: BookReport | None,
     heard: dict[int, Stretches],
@@ -346,7 +311,7 @@ def _listen(
 ) -> Listen:
     assert chapter.audio_digest is not None
     entry = _entry_of(report, chapter.number)
-    times = times_of(store, chapter)
+    times = desk.documents.times(chapter)
     words = times.words or (
         [TimedWord(**w.model_dump(exclude={"reference"}), place=w.reference) for w in entry.words]
         if entry
@@ -364,21 +329,6 @@ def _listen(
         moments=[place for place in moments if place.chapter == chapter.number],
         note_times=[n.at_s for n in notes if n.chapter == chapter.number and n.current],
     )
-
-
-def times_of(store: ObjectStore, chapter: Chapter) -> Times:
-    """Return when a mastered chapter's words and windows are; nothing where that was not kept."""
-    if chapter.times_key is None or chapter.times_digest is None:
-        return Times()
-    try:
-        return _times(store, chapter.times_key, chapter.times_digest)
-    except ObjectMissing:
-        return Times()
-
-
-@lru_cache(maxsize=32)
-def _times(store: ObjectStore, key: str, digest: str) -> Times:
-    return Times.model_validate_json(store.get(key, digest=digest))
 
 
 def spans_of(session: Session, chapter: Chapter, times: Times) -> list[Span]:

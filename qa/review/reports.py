@@ -1,19 +1,13 @@
-"""What a page shows of a book's report: the moments to hear first, and curves over a chapter.
-
-Reports are immutable and named by digest, so parsed ones are kept.
-"""
+"""What a page shows of a book's report: the moments to hear first, and curves over a chapter."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
+from itertools import pairwise
 
 from qa.book_report import BookReport, ChapterEntry, Moment, thresholds_of
 from qa.findings import Verdict
 from qa.worst_moments import worst_moments
-from storage.errors import ObjectCorrupt
-from storage.models import QaReport
-from storage.objects import ObjectStore
+from storage.listening import Stretches, heard_s
 
 MOMENTS = 20
 """How many moments a page shows at least, whatever was found."""
@@ -26,8 +20,8 @@ POINTS = 500
 WIDTH, HEIGHT = 1000.0, 100.0
 """Of a curve's own coordinates."""
 
-HEARD_ENOUGH = 0.9
-"""Share of a moment that must have been played for it to count as heard."""
+HEARD_SHARE, HEARD_S = 0.9, 60.0
+"""A moment counts as heard after so much of it, or after a minute of one that is a whole chapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +66,6 @@ class Place:
         return self.verdict == Verdict.FAIL
 
 
-def load_report(store: ObjectStore, row: QaReport) -> BookReport:
-    """Return a filed report, checked against the digest that a decision will name.
-
-    Raises
-    ------
-    ObjectCorrupt
-        Where the stored document is not the one that was filed.
-    """
-    return _load(store, row.key, row.digest)
-
-
-@lru_cache(maxsize=8)
-def _load(store: ObjectStore, key: str, digest: str) -> BookReport:
-    data = store.get(key)
-    report = BookReport.model_validate_json(data)
-    if sha256(data).hexdigest() != digest and not (report.digest == digest and report.is_intact()):
-        raise ObjectCorrupt(f"the report under {key} is not the one that was filed: file it again")
-    return report
-
-
 def moments_of(report: BookReport) -> list[Moment]:
     """Return the moments to hear first: all that failed or could not be judged, and some more."""
     found = worst_moments(report, MOST_MOMENTS)
@@ -102,6 +76,12 @@ def moments_of(report: BookReport) -> list[Moment]:
 def key_of(moment: Moment) -> str:
     """Return a moment's name in forms: stable for one report."""
     return f"{moment.chapter}-{moment.start_s:.2f}-{moment.end_s:.2f}"
+
+
+def is_heard(moment: Moment, stretches: Stretches) -> bool:
+    """Tell whether enough of a moment was heard."""
+    wanted_s = min(HEARD_S, HEARD_SHARE * (moment.end_s - moment.start_s))
+    return heard_s(stretches, moment.start_s, moment.end_s) >= wanted_s
 
 
 def curves_of(chapter: ChapterEntry) -> list[Curve]:
@@ -147,7 +127,7 @@ def _curve(
     def y(value: float) -> float:
         return round(HEIGHT * (high - value) / (high - low), 1)
 
-    usual_step = sorted(b[0] - a[0] for a, b in zip(points, points[1:], strict=False)) or [0.0]
+    usual_step = sorted(b[0] - a[0] for a, b in pairwise(points)) or [0.0]
     gap_s = 4 * max(usual_step[len(usual_step) // 2], duration_s / POINTS)
     lines: list[list[str]] = [[]]
     before = None

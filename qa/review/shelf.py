@@ -1,4 +1,4 @@
-"""Local copies of audio, verified by digest: what is heard is what is approved, and browsers may ask for ranges.
+"""Local copies of audio, verified by digest: what is heard is what is approved, by ranges if asked.
 
 Copies are files of one folder named by digest, made once and dropped when the folder grows too large, the
 longest unused first. Peaks for drawing waveforms are kept beside them.

@@ -11,8 +11,8 @@ from starlette.responses import FileResponse, Response
 
 from qa.review.access import Colleague, Fields, Reviewer
 from qa.review.desk import Desk, TheDesk
+from qa.review.documents import TimedWindow, TimedWord
 from qa.review.pages import done, page
-from qa.review.production import TimedWindow, TimedWord, times_of
 from storage import listening, reviews
 from storage.accounts import Visitor
 from storage.database import transaction
@@ -238,7 +238,7 @@ def _rows(session: Session, window_id: int) -> tuple[Window, Chapter, Production
 def _place(
     desk: Desk, chapter: Chapter, window: Window
 ) -> tuple[TimedWindow | None, list[TimedWord]]:
-    times = times_of(desk.store, chapter) if chapter.audio_digest else None
+    times = desk.documents.times(chapter) if chapter.audio_digest else None
     span = next((w for w in times.windows if w.number == window.number), None) if times else None
     if times is None or span is None:
         return None, []

@@ -1,9 +1,9 @@
 """Tells another program, by a signed request, that a report waits for a reviewer.
 
-The body is JSON. `X-Lectern-Signature` is `sha256=` and the hexadecimal HMAC-SHA-256, under the shared secret,
-of the timestamp, a full stop and the body; the timestamp stands in `X-Lectern-Timestamp` (seconds since 1970),
-so that an old request cannot be sent again. `X-Lectern-Delivery` is the report's digest: the same report may
-be told twice after a crash, and the receiver may drop the second.
+The body is JSON. `X-Lectern-Signature` is `sha256=` and the hexadecimal HMAC-SHA-256, under the shared
+secret, of the timestamp, a full stop and the body; the timestamp stands in `X-Lectern-Timestamp` (seconds
+since 1970), so that an old request cannot be sent again. `X-Lectern-Delivery` is the report's digest: the
+same report may be told twice after a crash, and the receiver may drop the second.
 """
 
 import hashlib

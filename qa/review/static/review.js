@@ -3,7 +3,7 @@
 
 const HEARTBEAT_MS = 5000; // how often what was heard is sent
 const CLOSE_S = 12; // seconds that the close waveform shows
-const HEARD_ENOUGH = 0.9;
+const HEARD_SHARE = 0.9, HEARD_S = 60; // as qa/review/reports.py counts
 
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -27,9 +27,9 @@ const united = (stretches) => {
   return out;
 };
 
-const share = (stretches, start, end) =>
-  stretches.reduce((sum, [a, b]) => sum + Math.max(0, Math.min(b, end) - Math.max(a, start)), 0) /
-  Math.max(0.001, end - start);
+const isHeard = (stretches, start, end) =>
+  stretches.reduce((sum, [a, b]) => sum + Math.max(0, Math.min(b, end) - Math.max(a, start)), 0) >=
+  Math.min(HEARD_S, HEARD_SHARE * (end - start));
 
 class Player {
   constructor(root) {
@@ -236,7 +236,7 @@ class Player {
   markMoments() {
     for (const [key, start, end] of this.moments) {
       const item = $(`#moments [data-key="${key}"]`);
-      if (item && !item.classList.contains("heard") && share(this.heard, start, end) >= HEARD_ENOUGH) {
+      if (item && !item.classList.contains("heard") && isHeard(this.heard, start, end)) {
         item.classList.add("heard");
         $(".ear", item).textContent = "heard";
       }
