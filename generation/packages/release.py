@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from generation.manuscript.book import Book
-from generation.mastering.errors import PackagingError
+from generation.mastering.times import Frozen, Seconds, WordEntry
+from generation.packages.errors import PackagingError
 
 RELEASE_FILE = "release.json"
 
@@ -21,14 +22,9 @@ AI_DISCLOSURE = (
 """The plain statement that EU AI Act Art. 50 asks for; publishers may word it otherwise."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex.")]
-Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BookMeta(_Frozen):
+class BookMeta(Frozen):
     """The book, as its own metadata and the submission name it."""
 
     title: str = Field(min_length=1)
@@ -49,7 +45,7 @@ class BookMeta(_Frozen):
         return cls(**{name: getattr(book, name) for name in cls.model_fields})
 
 
-class VoiceMeta(_Frozen):
+class VoiceMeta(Frozen):
     """The voice, and the weights that spoke with it."""
 
     name: str = Field(min_length=1)
@@ -63,7 +59,7 @@ class VoiceMeta(_Frozen):
     )
 
 
-class FileEntry(_Frozen):
+class FileEntry(Frozen):
     """One delivered file."""
 
     path: str = Field(min_length=1, description="Relative to release.json, with forward slashes.")
@@ -72,27 +68,7 @@ class FileEntry(_Frozen):
     sha256: Sha256
 
 
-class PlaceEntry(_Frozen):
-    """Where a word stands in the manuscript; see `generation.manuscript.book.Place`."""
-
-    document: str = Field(description="Path inside the container, empty for single-file sources.")
-    node: str = Field(
-        description="EPUB CFI child steps, paragraph index or line of the block element."
-    )
-    start: int = Field(ge=0, description="First character in the element's raw text.")
-    end: int = Field(ge=0, description="One past the last character.")
-
-
-class WordEntry(_Frozen):
-    """A word as printed, with its time in the chapter's files."""
-
-    text: str
-    start_s: Seconds
-    end_s: Seconds
-    place: PlaceEntry
-
-
-class LevelsEntry(_Frozen):
+class LevelsEntry(Frozen):
     """What the chapter's MP3 measures after decoding."""
 
     rms_dbfs: float
@@ -101,7 +77,7 @@ class LevelsEntry(_Frozen):
     loudness_lufs: float = Field(description="Integrated, EBU R128.")
 
 
-class ReleaseChapter(_Frozen):
+class ReleaseChapter(Frozen):
     """A chapter: its files and where every word is."""
 
     number: int = Field(ge=1, description="The chapter's number in the source.")
@@ -119,7 +95,7 @@ class ReleaseChapter(_Frozen):
     words: tuple[WordEntry, ...]
 
 
-class Release(_Frozen):
+class Release(Frozen):
     """A finished audiobook, not yet reviewed or published."""
 
     format: Literal["lectern-release/1"] = "lectern-release/1"
