@@ -21,7 +21,7 @@ from qa.review import (
     takes,
 )
 from qa.review.access import check_routes
-from qa.review.desk import AfterApproval, Desk, Options, Submit
+from qa.review.desk import Desk, Factory, Options
 from qa.review.documents import Documents
 from qa.review.headers import UPLOAD_OVERHEAD_BYTES, BodyLimit, JsonTwin, SecurityHeaders
 from qa.review.shelf import Shelf
@@ -39,9 +39,7 @@ def create_app(
     store: ObjectStore,
     options: Options,
     *,
-    submit: Submit | None = None,
-    refusals: tuple[type[Exception], ...] = (),
-    after_approval: AfterApproval | None = None,
+    factory: Factory | None = None,
     notifier: Notifier | None = None,
 ) -> FastAPI:
     """Make the app.
@@ -52,12 +50,8 @@ def create_app(
         Lectern's database, migrated, and its object store.
     options : Options
         How it behaves.
-    submit : callable, optional
-        Queues an uploaded book; without it none are taken.
-    refusals : tuple of exception types
-        Those of `submit` whose text is for the publisher.
-    after_approval : callable, optional
-        Told of every approved production.
+    factory : Factory, optional
+        Takes books and follows approvals; without it no books are taken, and approvals are only recorded.
     notifier : Notifier, optional
         Told of every report that waits for a reviewer, while the app runs.
     """
@@ -80,9 +74,7 @@ def create_app(
         options=options,
         shelf=Shelf(store, options.cache, options.cache_bytes),
         documents=Documents(store),
-        submit=submit,
-        after_approval=after_approval,
-        refusals=refusals,
+        factory=factory,
     )
     for module in ROUTERS:
         app.include_router(module.router)

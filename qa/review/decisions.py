@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from qa.review.access import Fields, Reviewer
-from qa.review.desk import Desk, TheDesk
+from qa.review.desk import Desk, Factory, TheDesk
 from qa.review.pages import done
 from qa.review.production import places, seen
 from qa.review.reports import Place
@@ -91,8 +91,8 @@ def decide(
         decision=written.decision,
         review_id=written.id,
     )
-    if approved and desk.after_approval is not None:
-        answer.background = BackgroundTask(_tell, desk, production_id)
+    if approved and desk.factory is not None:
+        answer.background = BackgroundTask(_follow, desk.factory, production_id)
     return answer
 
 
@@ -144,10 +144,9 @@ def _finding(place: Place) -> dict[str, Any]:
     }
 
 
-def _tell(desk: Desk, production_id: int) -> None:
-    """Tell who publishes; a failure is no loss, because approved productions are looked for anyway."""
-    assert desk.after_approval is not None
+def _follow(factory: Factory, production_id: int) -> None:
+    """Start what follows; a failure is no loss, because approved productions are looked for anyway."""
     try:
-        desk.after_approval(production_id)
+        factory.approved(production_id)
     except Exception:
         log.exception("what follows the approval of production %d did not start", production_id)

@@ -1,9 +1,9 @@
-"""What every request works with: database, object store, local copies, options, and what flows gave us."""
+"""What every request works with: database, object store, local copies, options, and the factory behind."""
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from sqlalchemy import Engine
@@ -30,11 +30,23 @@ class Upload:
     actor: str
 
 
-Submit = Callable[[Upload], int]
-"""Queues an uploaded book and returns the production's id."""
+class Factory(Protocol):
+    """What the flows do for the app, which may not know them: the rest of Lectern as it is seen from here."""
 
-AfterApproval = Callable[[int], None]
-"""Told the id of an approved production, after the approval was committed."""
+    refusals: tuple[type[Exception], ...]
+    """Errors whose text is for who asked."""
+
+    def voices(self) -> Sequence[str]:
+        """Return the voices a book can be read by."""
+
+    def submit(self, upload: Upload) -> int:
+        """Queue an uploaded book; returns the production's id. Raises one of the refusals."""
+
+    def check_directions(self, directions: Mapping[str, str]) -> None:
+        """Raise one of the refusals where a word cannot be said as it is asked for."""
+
+    def approved(self, production_id: int) -> None:
+        """Start what follows an approval, which is committed already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,7 @@ class Options:
 
     cache: Path
     cache_bytes: int = 8 << 30
-    hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    hosts: tuple[str, ...] = ("localhost", "127.0.0.1")
     four_eyes: bool = False
     upload_bytes: int = 64 << 20
 
@@ -66,10 +78,7 @@ class Desk:
     options: Options
     shelf: Shelf
     documents: Documents
-    submit: Submit | None = None
-    after_approval: AfterApproval | None = None
-    refusals: tuple[type[Exception], ...] = ()
-    """Errors of `submit` whose text is for the publisher."""
+    factory: Factory | None = None
 
 
 def _desk(request: Request) -> Desk:

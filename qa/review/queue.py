@@ -70,7 +70,7 @@ def queue(request: Request, desk: TheDesk, who: Anyone) -> Response:
     in_work = [card for card in cards if card.state in WORK]
     seen = {card.id for card in (*waiting, *stuck, *in_work)}
     decided = [card for card in reversed(cards) if card.id not in seen]
-    may_submit = desk.submit is not None and who.role in {Role.PUBLISHER, Role.OPERATOR}
+    may_submit = desk.factory is not None and who.role in {Role.PUBLISHER, Role.OPERATOR}
     return page(request, "queue.html", QueuePage(waiting, stuck, in_work, decided, may_submit))
 
 

@@ -9,17 +9,15 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from sqlalchemy.orm import Session
 from starlette.datastructures import UploadFile
 from starlette.responses import Response
 
 from qa.review.access import Fields, Publisher
 from qa.review.desk import TheDesk, Upload
 from qa.review.pages import done, page
-from storage import enrolment, reviews
+from storage import reviews
 from storage.database import transaction
 from storage.errors import Refused
-from storage.states import VoiceState
 
 router = APIRouter()
 
@@ -55,8 +53,7 @@ class SubmitForm(BaseModel):
 @router.get("/submit")
 def submit_page(request: Request, desk: TheDesk, who: Publisher) -> Response:
     """Show the form to submit a book."""
-    with Session(desk.engine) as session:
-        voices = [v.name for v in enrolment.voices(session) if v.state == VoiceState.ENROLLED]
+    voices = list(desk.factory.voices()) if desk.factory else []
     most_mb = desk.options.upload_bytes >> 20
     return page(request, "submit.html", SubmitPage(voices, SUFFIXES, most_mb))
 
@@ -64,18 +61,17 @@ def submit_page(request: Request, desk: TheDesk, who: Publisher) -> Response:
 @router.post("/submit")
 def submit(request: Request, desk: TheDesk, who: Publisher, fields: Fields) -> Response:
     """Queue an uploaded book."""
-    if desk.submit is None:
+    if desk.factory is None:
         raise Refused("books are not taken here: submit them with `lectern submit`")
     form = SubmitForm.model_validate(fields)
     file = fields.get("manuscript")
     if not isinstance(file, UploadFile) or not file.filename:
         raise Refused("choose a manuscript")
-    name = PurePosixPath(file.filename.replace("\\", "/")).name[:200]
-    suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in SUFFIXES:
+    name = PurePosixPath(file.filename.replace("\\", "/")).name[-200:]
+    if not name.isprintable() or not name.lower().endswith(SUFFIXES):
         raise Refused(f"'{name}' is none of {', '.join(SUFFIXES)}")
     with tempfile.TemporaryDirectory(prefix="lectern-upload-") as folder:
-        path = Path(folder) / f"manuscript{suffix}"
+        path = Path(folder) / name
         with path.open("xb") as out:
             shutil.copyfileobj(file.file, out)
         upload = Upload(
@@ -92,8 +88,8 @@ def submit(request: Request, desk: TheDesk, who: Publisher, fields: Fields) -> R
             actor=who.name,
         )
         try:
-            production_id = desk.submit(upload)
-        except desk.refusals as error:
+            production_id = desk.factory.submit(upload)
+        except desk.factory.refusals as error:
             raise Refused(str(error)) from error
     with transaction(desk.engine, actor=who.name, reason=f"submitted '{name}'") as session:
         reviews.record_submission(session, production_id, who.account_id)

@@ -161,6 +161,11 @@ def redo(
     """Ask for another take of a window."""
     form = RedoForm.model_validate(fields)
     directions = form.directions()
+    if directions and desk.factory is not None:
+        try:
+            desk.factory.check_directions(directions)
+        except desk.factory.refusals as error:
+            raise Refused(str(error)) from error
     why = f"another take: {form.why}" if form.why else "another take was asked for"
     with transaction(desk.engine, actor=who.name, reason=why) as session:
         window = reviews.redo(
