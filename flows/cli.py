@@ -3,9 +3,12 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
+from collections.abc import Callable
+
 import typer
 
-from flows.commands import manuscript, measure, review
+from flows.commands import manuscript, measure, night, operate, production, review
+from flows.commands.bench import bench
 from flows.demo import demo
 
 app = typer.Typer(
@@ -16,8 +19,22 @@ app = typer.Typer(
 )
 
 app.command()(demo)
-for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    *(manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa),
+    *(production.submit, production.status, production.cancel, production.retry),
+    *(production.approve, production.reject, production.redo),
+    *(night.work, night.nightly, night.reconcile),
+)
+OPERATORS: tuple[Callable[..., None], ...] = (
+    *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
+    operate.metrics,
+)
+
+app.add_typer(bench, name="bench")
+for command in COMMANDS:
     app.command()(command)
+for command in OPERATORS:
+    app.command(rich_help_panel="Operators")(command)
 app.command()(review.review)
 app.add_typer(review.account, name="account")
 

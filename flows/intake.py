@@ -1,4 +1,4 @@
-"""Intake: a manuscript and a voice become an order; what cannot be read or may not be said is refused here."""
+"""Intake: a manuscript and a voice become an order; what cannot be read or may not be said is refused."""
 
 import getpass
 import tomllib
@@ -14,12 +14,12 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flows.services import Services
-from generation.errors import ManuscriptError
+from generation.errors import LecternError, ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
 from generation.narration import LANES
 from generation.script.lexicon import Lexicon
-from generation.voices import HouseVoice, weight_files
+from generation.voices import HouseVoice, house_voices, weight_files
 from storage import enrolment, productions
 from storage.database import transaction
 from storage.enrolment import WORLD, ConsentTerms, Metadata, TextRights, canonical_digest
@@ -32,6 +32,10 @@ MACHINE_S_PER_AUDIO_S = 1.0
 """Expected before anything was rendered here; afterwards the home's own renderings say."""
 
 _RECENT_TAKES = 500
+
+
+class UnknownVoice(LecternError):
+    """No voice of that name."""
 
 
 class Rights(BaseModel):
@@ -83,18 +87,26 @@ class Submission(BaseModel):
 
 @dataclass(frozen=True)
 class Wish:
-    """How a book is to be narrated and when: the settings of an order."""
+    """How a book is to be narrated and when: the settings of an order.
+
+    `questions` are those the report asks (`qa.findings.Question`); all where empty.
+    """
 
     chapters: str = ""
     seed: int = 0
     lexicon: str = ""
     priority: int = 0
     due_at: datetime | None = None
+    questions: tuple[str, ...] = ()
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """What goes into the order's digest beside the seed."""
-        told = {"chapters": self.chapters, "lexicon": self.lexicon}
+        told: dict[str, Any] = {
+            "chapters": self.chapters,
+            "lexicon": self.lexicon,
+            "questions": list(self.questions),
+        }
         return {name: value for name, value in told.items() if value}
 
 
@@ -125,6 +137,14 @@ def enrol_house_voice(services: Services, voice: HouseVoice, actor: str) -> Narr
         origin="house",
     )
     return Narrator(row, files)
+
+
+def narrator_named(services: Services, name: str, actor: str) -> Narrator:
+    """Return the narrator of that name, a house voice enrolled on the way; raises UnknownVoice."""
+    voices = house_voices()
+    if name not in voices:
+        raise UnknownVoice(f"no voice {name!r}: there are {', '.join(voices)}")
+    return enrol_house_voice(services, voices[name], actor)
 
 
 def read_wish(
@@ -182,6 +202,11 @@ def submit(
     )
     with transaction(services.engine, actor=who, reason=f"'{row.title}' is submitted") as session:
         return productions.submit(session, order)
+
+
+def check(manuscript: Path, wish: Wish) -> None:
+    """Read a manuscript only to see that it and the selection can be used; raises LecternError."""
+    chosen(read_manuscript(manuscript), wish.chapters)
 
 
 def chosen(book: Book, chapters: str) -> tuple[Chapter, ...]:

@@ -1,4 +1,4 @@
-"""Planning: an admitted production's chapters are written as scripts and cut into windows, once and for all."""
+"""Planning: an admitted production's chapters become scripts and windows, once and for all."""
 
 from flows.intake import chosen
 from flows.services import Services

@@ -1,4 +1,4 @@
-"""Produce: what follows when every chapter is mastered: the content digest, the report, the wait for a person."""
+"""Produce: what follows when every chapter is mastered: content digest, report, and the wait for a person."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

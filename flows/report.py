@@ -1,4 +1,4 @@
-"""The report of a production: every mastered chapter judged with its text, its plan and the voice's prompt."""
+"""The report of a production: every mastered chapter judged with its text, its plan and the prompt."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.desk import Desk
 from flows.patience import patiently
+from flows.room import shortage
 from flows.services import Services
 from flows.studio import Production, Studio, planned_windows
 from flows.workers import Pulse, reclaim_from_the_dead, worker_name
@@ -52,6 +53,9 @@ from storage.queue import (
 )
 
 log = logging.getLogger(__name__)
+
+ROOM_S = 30.0
+"""How often the room on the disks is looked at."""
 
 POLL_S = 0.5
 """How often an empty queue is asked again."""
@@ -179,12 +183,13 @@ class Shift:
         )
         self.tally = Tally()
         self.studio = Studio(services, device)
-        self._watch = Watch(self.tally)
+        self._more, self._watch = more, Watch(self.tally)
         self._pulse = Pulse(self.queue)
         self._desk = Desk(services, self.queue, self._pulse, self.tally, more=more, phase=phase)
         self._lanes: dict[str, Lease] = {}
         self._other: ChapterLease | WindowLease | None = None
-        self._asked = 0.0
+        self._asked = self._looked = float("-inf")
+        self._short = False
 
     def run(self, done: Callable[[], bool] | None = None) -> Tally:
         """Work until the time is up, or `done` says so when there is nothing to do.
@@ -232,7 +237,9 @@ class Shift:
 
     def _nothing_left(self) -> bool:
         """Whether no production is under way any more (work that waits for another attempt counts)."""
-        return not patiently(self.queue.depth) and not self._desk.busy
+        if patiently(self.queue.depth) or self._desk.busy:
+            return False
+        return self._more is None or not self._more()
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -276,7 +283,7 @@ class Shift:
 
     def _lease(self) -> ChapterLease | WindowLease | None:
         """Lease the next chapter or window to be read, at most twice a second where there is none."""
-        if self._over or time.monotonic() < self._asked + POLL_S:
+        if self._over or time.monotonic() < self._asked + POLL_S or not self._has_room():
             return None
         leases: list[ChapterLease | WindowLease] = [
             *patiently(lambda: self.queue.lease_rereading(1))
@@ -287,6 +294,16 @@ class Shift:
             self._asked = time.monotonic()
             return None
         return leases[0]
+
+    def _has_room(self) -> bool:
+        """Whether the disks have room for more work, looked at now and then."""
+        now = time.monotonic()
+        if now >= self._looked + ROOM_S:
+            self._looked, short = now, shortage(self.services.settings)
+            self._short = short is not None
+            if short is not None:
+                log.warning("no more is read: %s", short)
+        return not self._short
 
     def next_job(self, reader_digest: str) -> ChapterJob | None:
         """Lease work that the engine's SpeechSSM can read; other work ends the reading and comes next."""

@@ -28,12 +28,16 @@ class Exit(IntEnum):
 @contextmanager
 def errors_said() -> Iterator[None]:
     """Turn deliberate errors into one plain line and exit code 1, or 4 where something is refused."""
+    from flows.intake import UnknownVoice
     from generation.errors import LecternError
     from qa.errors import QAError
     from storage.errors import Refused, StorageError
 
     try:
         yield
+    except UnknownVoice as error:
+        failed(error)
+        raise typer.Exit(Exit.USAGE) from error
     except Refused as error:
         failed(error)
         raise typer.Exit(Exit.REFUSED) from error

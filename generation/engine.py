@@ -6,7 +6,7 @@ here: a worker hands in chapters and takes out windows, each with the snapshot i
 it can be read again by itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -135,7 +135,7 @@ class Engine:
         for index, waveform in self._renderer.render([r.reading for r in reads]):
             yield WindowSound(reads[index], waveform)
 
-    def read(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowRead]:
+    def read(self, jobs: Iterable[ChapterJob]) -> Generator[WindowRead, None, None]:
         """Read every window of every job, as many jobs at once as there are lanes.
 
         `jobs` is asked for another one before each step while a lane is free, also after it had none: a

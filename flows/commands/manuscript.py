@@ -2,17 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from flows.terminal import Exit, Json, console, errors_said, progress_bar
-
-if TYPE_CHECKING:
-    from flows.intake import Narrator
-    from flows.services import Services
 
 
 def chapters(book: Path, as_json: Json = False) -> None:
@@ -58,7 +54,7 @@ def narrate(
 
     Run again after it was interrupted, it goes on from the last window that was finished.
     """
-    from flows.intake import read_wish
+    from flows.intake import check, narrator_named, read_wish
     from flows.narrate import narrate as narrate_book
     from flows.services import services
     from flows.settings import Settings
@@ -66,8 +62,9 @@ def narrate(
     with errors_said(), progress_bar() as bar:
         task = bar.add_task("starting", total=1.0)
         wish = read_wish(chapters, seed, lexicon)
+        check(book, wish)
         with services(Settings()) as opened:
-            narrator = enrolled(opened, voice)
+            narrator = narrator_named(opened, voice, "lectern narrate")
             done = narrate_book(
                 opened,
                 book,
@@ -92,15 +89,3 @@ def narrate(
             f" listen before you publish ({done.out / 'qa-report.json'})"
         )
         raise typer.Exit(Exit.NEEDS_REVIEW)
-
-
-def enrolled(opened: "Services", voice: str) -> "Narrator":
-    """Return the narrator of that name, a house voice enrolled on the way."""
-    from flows.intake import enrol_house_voice
-    from generation.voices import house_voices
-
-    voices = house_voices()
-    if voice not in voices:
-        console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
-        raise typer.Exit(Exit.USAGE)
-    return enrol_house_voice(opened, voices[voice], "lectern")
