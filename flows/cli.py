@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, night, operate, production
+from flows.commands import manuscript, measure, night, operate, production, review
 from flows.commands.bench import bench
 from flows.demo import demo
 
@@ -35,6 +35,8 @@ for command in COMMANDS:
     app.command()(command)
 for command in OPERATORS:
     app.command(rich_help_panel="Operators")(command)
+app.command()(review.review)
+app.add_typer(review.account, name="account")
 
 
 if __name__ == "__main__":

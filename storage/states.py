@@ -1,6 +1,6 @@
 """The states of everything that has states, and the only steps between them.
 
-The database enforces the same tables by triggers (migration 0002); a test proves the two agree,
+The database enforces the same tables by triggers (migrations 0002 and 0003); a test proves the two agree,
 pair by pair.
 """
 
@@ -73,6 +73,13 @@ class ReleaseState(StrEnum):
     ABANDONED = "abandoned"
 
 
+class AccountState(StrEnum):
+    """An account of the review app; a closed one may not log in."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
 class Stage(StrEnum):
     """The kinds of work that are leased."""
 
@@ -126,6 +133,8 @@ WINDOW_STEPS: Steps = {
 
 RELEASE_STEPS: Steps = {"granted": ("published", "abandoned")}
 
+ACCOUNT_STEPS: Steps = {"active": ("closed",), "closed": ("active",)}
+
 STEPS: dict[str, Steps] = {
     "voice": VOICE_STEPS,
     "consent": CONSENT_STEPS,
@@ -133,6 +142,7 @@ STEPS: dict[str, Steps] = {
     "chapter": CHAPTER_STEPS,
     "window": WINDOW_STEPS,
     "release": RELEASE_STEPS,
+    "account": ACCOUNT_STEPS,
 }
 """All legal steps by table."""
 
