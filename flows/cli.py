@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 
 import typer
 
-from flows.commands import manuscript, measure
+from flows.commands import manuscript, measure, voice
 from flows.demo import demo
 
 app = typer.Typer(
@@ -16,8 +16,15 @@ app = typer.Typer(
 )
 
 app.command()(demo)
-for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
+for command in (
+    manuscript.chapters,
+    manuscript.narrate,
+    measure.evaluate,
+    measure.evaluate_voices,
+    measure.qa,
+):
     app.command()(command)
+app.add_typer(voice.app, name="voice")
 
 
 if __name__ == "__main__":
