@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, night, operate, production, review
+from flows.commands import manuscript, measure, night, operate, production, review, voice
 from flows.commands.bench import bench
 from flows.demo import demo
 
@@ -20,7 +20,8 @@ app = typer.Typer(
 
 app.command()(demo)
 COMMANDS: tuple[Callable[..., None], ...] = (
-    *(manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa),
+    *(manuscript.chapters, manuscript.narrate),
+    *(measure.evaluate, measure.evaluate_voices, measure.qa),
     *(production.submit, production.status, production.cancel, production.retry),
     *(production.approve, production.reject, production.redo),
     *(night.work, night.nightly, night.reconcile),
@@ -30,6 +31,7 @@ OPERATORS: tuple[Callable[..., None], ...] = (
     operate.metrics,
 )
 
+app.add_typer(voice.app, name="voice")
 app.add_typer(bench, name="bench")
 for command in COMMANDS:
     app.command()(command)
