@@ -12,7 +12,6 @@ from flows.bench_packages import teacher_windows
 from generation.manuscript import Book, read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages import (
-    BookMeta,
     Description,
     Release,
     VoiceMeta,
