@@ -10,9 +10,9 @@ from generation.engine import Engine, WindowSound
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
-from generation.mastering.package import package
-from generation.mastering.release import BookMeta, Release, VoiceMeta
 from generation.narration import LANES, narrate_chapters, plan_chapter
+from generation.packages.package import Description, master_and_package
+from generation.packages.release import BookMeta, Release, VoiceMeta
 from generation.script.lexicon import Lexicon
 from generation.voices import Cast
 
@@ -68,7 +68,9 @@ def narrate(
         prompt_digest=cast.prompt_digest,
         models=cast.digests,
     )
-    release = package(BookMeta.of(book), voice, narrated, out, seed=seed, cover=book.cover)
+    texts = {chapter.number: chapter for chapter in book.chapters}
+    described = Description(BookMeta.of(book), voice, book.cover, texts=texts)
+    release = master_and_package(described, narrated, out, seed=seed)
     return Narration(release, out, tally.forced)
 
 

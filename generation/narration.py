@@ -12,7 +12,7 @@ import numpy as np
 
 from generation.engine import ChapterJob, Engine, WindowSound
 from generation.manuscript.book import Chapter
-from generation.mastering.package import NarratedChapter, NarratedWindow, SpokenWord
+from generation.mastering.chapter import NarratedChapter, NarratedWindow, SpokenWord
 from generation.rates import tokens_to_s
 from generation.rendering import WindowReading
 from generation.script import write_script

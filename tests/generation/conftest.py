@@ -15,7 +15,7 @@ from mastering_tools import Audio, tool
 
 from generation.rates import SAMPLE_RATE_HZ
 
-SPEECH = Path(__file__).parents[4] / "shared" / "data" / "speech"
+SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech"
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,15 @@ The model is the schema; `docs/release.schema.json` is what `schema()` returns, 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from generation.manuscript.book import Book
-from generation.mastering.errors import PackagingError
+from generation.mastering.times import Frozen, Seconds, WordEntry
+from generation.packages.errors import PackagingError
 
 RELEASE_FILE = "release.json"
 
@@ -21,24 +23,24 @@ AI_DISCLOSURE = (
 """The plain statement that EU AI Act Art. 50 asks for; publishers may word it otherwise."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, lower-case hex.")]
-Seconds = Annotated[float, Field(ge=0, description="Seconds.")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BookMeta(_Frozen):
+class BookMeta(Frozen):
     """The book, as its own metadata and the submission name it."""
 
     title: str = Field(min_length=1)
+    subtitle: str = ""
     authors: tuple[str, ...] = ()
     language: str = Field(default="", description="BCP 47 tag.")
     identifier: str = Field(default="", description="ISBN or another identifier, as found.")
+    isbn: str = Field(default="", description="ISBN-13 of this edition, digits only.")
     publisher: str = ""
     published: str = Field(default="", description="Date of the text's publication, as found.")
     description: str = ""
     rights: str = ""
+    credits: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Other names by role, such as translator."
+    )
     source_digest: Sha256 | Literal[""] = Field(
         default="", description="SHA-256 of the manuscript file."
     )
@@ -46,10 +48,11 @@ class BookMeta(_Frozen):
     @classmethod
     def of(cls, book: Book) -> "BookMeta":
         """Return the metadata of a manuscript that was read."""
-        return cls(**{name: getattr(book, name) for name in cls.model_fields})
+        found = {name: getattr(book, name) for name in cls.model_fields if hasattr(book, name)}
+        return cls(**found)
 
 
-class VoiceMeta(_Frozen):
+class VoiceMeta(Frozen):
     """The voice, and the weights that spoke with it."""
 
     name: str = Field(min_length=1)
@@ -63,7 +66,7 @@ class VoiceMeta(_Frozen):
     )
 
 
-class FileEntry(_Frozen):
+class FileEntry(Frozen):
     """One delivered file."""
 
     path: str = Field(min_length=1, description="Relative to release.json, with forward slashes.")
@@ -72,27 +75,7 @@ class FileEntry(_Frozen):
     sha256: Sha256
 
 
-class PlaceEntry(_Frozen):
-    """Where a word stands in the manuscript; see `generation.manuscript.book.Place`."""
-
-    document: str = Field(description="Path inside the container, empty for single-file sources.")
-    node: str = Field(
-        description="EPUB CFI child steps, paragraph index or line of the block element."
-    )
-    start: int = Field(ge=0, description="First character in the element's raw text.")
-    end: int = Field(ge=0, description="One past the last character.")
-
-
-class WordEntry(_Frozen):
-    """A word as printed, with its time in the chapter's files."""
-
-    text: str
-    start_s: Seconds
-    end_s: Seconds
-    place: PlaceEntry
-
-
-class LevelsEntry(_Frozen):
+class LevelsEntry(Frozen):
     """What the chapter's MP3 measures after decoding."""
 
     rms_dbfs: float
@@ -101,11 +84,12 @@ class LevelsEntry(_Frozen):
     loudness_lufs: float = Field(description="Integrated, EBU R128.")
 
 
-class ReleaseChapter(_Frozen):
-    """A chapter: its files and where every word is."""
+class ReleaseChapter(Frozen):
+    """A chapter, or a part of a long one: its files and where every word is."""
 
     number: int = Field(ge=1, description="The chapter's number in the source.")
     title: str
+    kind: Literal["opening_credits", "body", "closing_credits"] = "body"
     duration_s: Seconds
     samples: int = Field(ge=0, description="Length of each of the chapter's files at 44.1 kHz.")
     files: tuple[FileEntry, ...]
@@ -114,16 +98,40 @@ class ReleaseChapter(_Frozen):
         description="ACX-spec figures missed; empty where it holds."
     )
     audio_sha256: Sha256 = Field(
-        description="Of the narrated waveform before mastering, float32 at 22.05 kHz."
+        description="Of the chapter's narrated waveform before mastering, float32 at 22.05 kHz."
+    )
+    content_sha256: Sha256 = Field(
+        description="Of number, title, waveform and words of the chapter: what was reviewed."
     )
     words: tuple[WordEntry, ...]
 
 
-class Release(_Frozen):
-    """A finished audiobook, not yet reviewed or published."""
+class Approval(Frozen):
+    """Who approved what: the decision that this release was published by."""
+
+    production: int
+    reviewer: str
+    decided_at: str = Field(description="ISO 8601, UTC.")
+    report_sha256: Sha256 = Field(description="Of the QA report that was decided on.")
+    order_sha256: Sha256 = Field(description="Of the order: manuscript, voice, settings, models.")
+    content_sha256: Sha256 = Field(description="Of the order and the chapters' content.")
+
+
+class ConsentMark(Frozen):
+    """The consent that the voice was used by; who gave it stays in the publisher's records."""
+
+    document_sha256: Sha256
+    scope: tuple[str, ...]
+    territories: tuple[str, ...]
+    valid_from: str = Field(description="ISO 8601, UTC.")
+    valid_until: str = Field(default="", description="ISO 8601, UTC; empty: until revoked.")
+
+
+class Release(Frozen):
+    """A finished audiobook: a draft, or as published (then with approval, consent and signer)."""
 
     format: Literal["lectern-release/1"] = "lectern-release/1"
-    status: Literal["draft"] = "draft"
+    status: Literal["draft", "published"] = "draft"
     book: BookMeta
     voice: VoiceMeta
     seed: int
@@ -135,13 +143,25 @@ class Release(_Frozen):
     )
     duration_s: Seconds
     chapters: tuple[ReleaseChapter, ...]
-    files: tuple[FileEntry, ...] = Field(description="Files of the whole book: M4B, cover.")
+    files: tuple[FileEntry, ...] = Field(
+        description="Files of the whole book: cover, M4B, EPUB, sample, feeds, records."
+    )
     companions: tuple[FileEntry, ...] = Field(
         default=(), description="Reports added after packaging."
     )
     content_digest: Sha256 = Field(
         description="Of audio, times and metadata; the same for the same narration."
     )
+    approval: Approval | None = None
+    consent: ConsentMark | None = None
+    territories: tuple[str, ...] = Field(default=(), description="Where it is published.")
+    signer_sha256: Sha256 | Literal[""] = Field(
+        default="", description="Of the signing certificate (DER)."
+    )
+
+    def to_bytes(self) -> bytes:
+        """Return `release.json`: one canonical form, so that any other bytes are not this release."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
 
     def all_files(self) -> tuple[FileEntry, ...]:
         """Return every file of the release but `release.json` itself."""
@@ -164,21 +184,17 @@ def read_release(out_dir: Path) -> Release:
 
 
 def content_digest(
-    book: BookMeta, voice: VoiceMeta, seed: int, chapters: tuple[ReleaseChapter, ...]
+    book: BookMeta, voice: VoiceMeta, seed: int, chapters: Sequence[dict[str, Any]]
 ) -> str:
-    """SHA-256 of what was narrated: metadata, voice, seed, and each chapter's audio and word times.
+    """SHA-256 of what was narrated: metadata, voice, seed, and each chapter's `content`.
 
     Encoded files and dates are left out, so that two nights which narrate alike agree.
     """
-    narrated = [
-        chapter.model_dump(mode="json", include={"number", "title", "audio_sha256", "words"})
-        for chapter in chapters
-    ]
     content = {
         "book": book.model_dump(mode="json"),
         "voice": voice.model_dump(mode="json"),
         "seed": seed,
-        "chapters": narrated,
+        "chapters": list(chapters),
     }
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -18,20 +18,16 @@ import pytest
 from numpy.typing import NDArray
 
 from generation.manuscript.book import Place
-from generation.mastering import (
+from generation.mastering import MasteringError, NarratedChapter, NarratedWindow, SpokenWord, spec
+from generation.packages import (
     BookMeta,
-    MasteringError,
-    NarratedChapter,
-    NarratedWindow,
+    Description,
     PackagingError,
-    SpokenWord,
     VoiceMeta,
     attach,
-    package,
-    read_release,
-    spec,
+    master_and_package,
 )
-from generation.mastering.release import Release, schema
+from generation.packages.release import Release, read_release, schema
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -40,6 +36,7 @@ ROOT = Path(__file__).parents[3]
 
 BOOK = BookMeta(title="Two Tales", authors=("A. Writer",), language="en-GB", rights="CC0")
 VOICE = VoiceMeta(name="joe", codec="latent", models={"speechssm": "a" * 64})
+DESCRIBED = Description(BOOK, VOICE)
 
 
 def _words(seconds: float) -> list[SpokenWord]:
@@ -59,8 +56,8 @@ def _chapters(audio: Audio, titles: tuple[str, ...] = ("One", "Two")) -> list[Na
     ]
 
 
-def _package(out: Path, audio: Audio, **more: Any) -> Release:
-    return package(BOOK, VOICE, _chapters(audio), out, seed=1, **more)
+def _package(out: Path, audio: Audio) -> Release:
+    return master_and_package(DESCRIBED, _chapters(audio), out, seed=1)
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -73,7 +70,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def audio(speech: Speech) -> Audio:
-    return speech("ljspeech", 24)
+    return speech("ljspeech", 12)
 
 
 @pytest.fixture(scope="module")
@@ -91,12 +88,10 @@ def test_the_directory_holds_what_the_release_lists_and_nothing_else(
     del found["release.json"]
     assert found == listed
     assert set(listed) == {
-        "cover.jpg",
-        "two-tales.m4b",
-        "flac/01-one.flac",
-        "flac/02-two.flac",
-        "mp3/01-one.mp3",
-        "mp3/02-two.mp3",
+        *("cover.jpg", "sample.mp3", "m4b/two-tales.m4b", "m4b/cover.jpg", "m4b/metadata.json"),
+        *("publication.json", "contents.html", "two-tales.lpf", "podcast.xml", "onix.xml"),
+        *("flac/01-one.flac", "mp3/01-one.mp3", "vtt/01-one.vtt", "chapters/01-one.json"),
+        *("flac/02-two.flac", "mp3/02-two.mp3", "vtt/02-two.vtt", "chapters/02-two.json"),
     }
     assert all((out / file.path).stat().st_size == file.bytes for file in release.all_files())
     assert [p.name for p in out.parent.iterdir()] == [out.name], "leavings beside the release"
@@ -108,7 +103,7 @@ def test_release_json_is_the_release_and_follows_the_published_schema(
     out, release = packaged
     published = (ROOT / "docs" / "release.schema.json").read_text()
     assert published == schema(), (
-        "write generation.mastering.release.schema() to docs/release.schema.json"
+        "write generation.packages.release.schema() to docs/release.schema.json"
     )
     document = json.loads((out / "release.json").read_text())
     jsonschema.Draft202012Validator(json.loads(published)).validate(document)
@@ -122,7 +117,7 @@ def test_durations_and_marks_agree_with_ffprobe(
 ) -> None:
     out, release = packaged
     start = 0.0
-    marks = probe(out / "two-tales.m4b")["chapters"]
+    marks = probe(out / "m4b/two-tales.m4b")["chapters"]
     for chapter, mark in zip(release.chapters, marks, strict=True):
         flac = probe(out / chapter.files[0].path)
         assert float(flac["format"]["duration"]) == pytest.approx(chapter.duration_s, abs=1e-4)
@@ -131,7 +126,9 @@ def test_durations_and_marks_agree_with_ffprobe(
         assert float(mark["start_time"]) == pytest.approx(start, abs=0.001)
         start += chapter.duration_s
         assert float(mark["end_time"]) == pytest.approx(start, abs=0.001)
-    whole = next(s for s in probe(out / "two-tales.m4b")["streams"] if s["codec_type"] == "audio")
+    whole = next(
+        s for s in probe(out / "m4b/two-tales.m4b")["streams"] if s["codec_type"] == "audio"
+    )
     assert float(whole["duration"]) == pytest.approx(start, abs=0.001)
     assert release.duration_s == pytest.approx(start)
 
@@ -143,7 +140,7 @@ def test_every_file_is_within_the_spec_as_ffmpeg_decodes_it(
 ) -> None:
     out, release = packaged
     sounding = [f.path for f in release.all_files() if f.media_type.startswith("audio/")]
-    assert len(sounding) == 5
+    assert len(sounding) == 6
     for path in sounding:
         heard = decode(out / path)
         rms_dbfs = 10 * np.log10(np.mean(np.square(heard, dtype=np.float64)))
@@ -190,13 +187,13 @@ def test_words_are_where_the_release_says_in_every_file(
         )
         for number in (1, 2)
     ]
-    release = package(BOOK, VOICE, chapters, tmp_path / "out", seed=1)
+    release = master_and_package(DESCRIBED, chapters, tmp_path / "out", seed=1)
     begin = 0
-    whole = decode(tmp_path / "out" / "two-tales.m4b")
+    whole = decode(tmp_path / "out" / "m4b/two-tales.m4b")
     for chapter in release.chapters:
         assert len(chapter.words) == 16
         for heard in (
-            *(decode(tmp_path / "out" / file.path) for file in chapter.files),
+            *(decode(tmp_path / "out" / file.path) for file in chapter.files[:2]),
             whole[begin : begin + chapter.samples],
         ):
             for word in chapter.words:
@@ -217,7 +214,9 @@ def test_a_shared_stretch_speaks_each_word_once(tmp_path: Path) -> None:
         NarratedWindow(_clicks(first, 10), _spoken(first)),
         NarratedWindow(_clicks(second, 10), _spoken(second), overlap=4 * SAMPLE_RATE_HZ),
     ]
-    release = package(BOOK, VOICE, [NarratedChapter(1, "One", windows)], tmp_path / "out", seed=1)
+    release = master_and_package(
+        BOOK, VOICE, [NarratedChapter(1, "One", windows)], tmp_path / "out", seed=1
+    )
     words = release.chapters[0].words
     assert [word.text for word in words] == ["1.0", "5.0", "7.0", "2.6", "5.0"]
     gaps = np.diff([word.start_s for word in words])
@@ -231,7 +230,9 @@ def test_the_same_narration_gives_the_same_bytes(
     again = _package(tmp_path / "elsewhere", audio)
     assert again == release
     assert _files(tmp_path / "elsewhere") == _files(out)
-    other = package(BOOK, VOICE, _chapters(audio, ("One", "Zwei")), tmp_path / "other", seed=1)
+    other = master_and_package(
+        BOOK, VOICE, _chapters(audio, ("One", "Zwei")), tmp_path / "other", seed=1
+    )
     assert other.content_digest != release.content_digest
 
 
@@ -241,7 +242,7 @@ def test_an_earlier_release_is_replaced_whole(
     out = tmp_path / "book"
     shutil.copytree(packaged[0], out)
     attach(out, "qa.json", b"{}", "application/json")
-    release = package(BOOK, VOICE, _chapters(audio, ("Only",)), out, seed=2)
+    release = master_and_package(DESCRIBED, _chapters(audio, ("Only",)), out, seed=2)
     assert set(_files(out)) == {file.path for file in release.all_files()} | {"release.json"}
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -273,7 +274,7 @@ def test_places_that_cannot_be_written_are_refused(audio: Audio, tmp_path: Path)
     with pytest.raises(PackagingError, match="is a mount point"):
         _package(Path("/"), audio)
     with pytest.raises(PackagingError, match="no chapter"):
-        package(BOOK, VOICE, [], tmp_path / "none", seed=1)
+        master_and_package(DESCRIBED, [], tmp_path / "none", seed=1)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -294,7 +295,7 @@ def test_a_narration_that_fails_half_way_leaves_the_earlier_release(
 
     chapters = [*_chapters(audio, ("One",)), NarratedChapter(2, "Two", windows())]
     with pytest.raises(_Stopped):
-        package(BOOK, VOICE, chapters, out, seed=1)
+        master_and_package(DESCRIBED, chapters, out, seed=1)
     assert _files(out) == before
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -302,7 +303,9 @@ def test_a_narration_that_fails_half_way_leaves_the_earlier_release(
 def test_a_silent_chapter_is_named(audio: Audio, tmp_path: Path) -> None:
     silent = NarratedChapter(7, "The Void", [NarratedWindow(np.zeros(50_000, np.float32))])
     with pytest.raises(MasteringError, match=r"chapter 7 \('The Void'\).*no speech"):
-        package(BOOK, VOICE, [*_chapters(audio, ("One",)), silent], tmp_path / "book", seed=1)
+        master_and_package(
+            BOOK, VOICE, [*_chapters(audio, ("One",)), silent], tmp_path / "book", seed=1
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -310,14 +313,16 @@ _SLEEPER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from generation.mastering import BookMeta, NarratedChapter, NarratedWindow, VoiceMeta, package
+from generation.mastering import NarratedChapter, NarratedWindow
+from generation.packages import BookMeta, Description, VoiceMeta, master_and_package
 def windows():
     yield NarratedWindow(np.zeros(50_000, np.float32))
     yield NarratedWindow(np.zeros(50_000, np.float32))
     print("under way", flush=True)
     time.sleep(120)
 chapters = [NarratedChapter(1, "One", windows())]
-package(BookMeta(title="T"), VoiceMeta(name="joe"), chapters, Path(sys.argv[1]), seed=1)
+described = Description(BookMeta(title="T"), VoiceMeta(name="joe"))
+master_and_package(described, chapters, Path(sys.argv[1]), seed=1)
 """
 
 
@@ -334,10 +339,10 @@ def test_a_second_run_waits_its_turn_and_a_killed_one_is_cleared_away(
             _package(out, audio)
         other.send_signal(signal.SIGKILL)
     assert not out.exists()
-    assert (tmp_path / ".book.partial" / "spool.f32").exists()
+    assert list((tmp_path / ".book.partial" / ".masters").glob("*.spool"))
     _package(out, audio)
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
-    assert "spool.f32" not in _files(out)
+    assert not [name for name in _files(out) if "spool" in name]
 
 
 def test_a_replacement_killed_between_its_renames_is_undone(
@@ -352,7 +357,7 @@ def test_a_replacement_killed_between_its_renames_is_undone(
         yield
 
     with pytest.raises(_Stopped):
-        package(BOOK, VOICE, [NarratedChapter(1, "One", windows())], out, seed=1)
+        master_and_package(DESCRIBED, [NarratedChapter(1, "One", windows())], out, seed=1)
     assert _files(out) == before
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -378,7 +383,7 @@ def test_reports_can_be_attached_but_nothing_overwritten(
 
 def test_chapters_are_named_safely_and_in_order(audio: Audio, tmp_path: Path) -> None:
     titles = ("../../etc/passwd", "I. L’Été à Brontë—“ok”", "第一章")
-    release = package(BOOK, VOICE, _chapters(audio, titles), tmp_path / "out", seed=1)
+    release = master_and_package(DESCRIBED, _chapters(audio, titles), tmp_path / "out", seed=1)
     assert [chapter.files[1].path for chapter in release.chapters] == [
         "mp3/01-etc-passwd.mp3",
         "mp3/02-i-lete-a-bronte-ok.mp3",
@@ -397,7 +402,7 @@ def test_a_chapter_is_narrated_only_when_its_turn_comes(audio: Audio, tmp_path: 
             yield NarratedWindow(part)
 
     chapters = [NarratedChapter(n, f"C{n}", windows(n)) for n in (1, 2)]
-    package(BOOK, VOICE, chapters, tmp_path / "out", seed=1)
+    master_and_package(DESCRIBED, chapters, tmp_path / "out", seed=1)
     assert [number for number, _ in asked] == [1, 1, 1, 2, 2, 2]
     assert asked[3][1] - asked[2][1] > 0.02, (
         "the second chapter began before the first was mastered"

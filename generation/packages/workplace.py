@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from generation.mastering.errors import PackagingError
-from generation.mastering.release import RELEASE_FILE, read_release
+from generation.packages.errors import PackagingError
+from generation.packages.release import RELEASE_FILE, read_release
 
 
 def write_whole(path: Path, data: bytes) -> None:
