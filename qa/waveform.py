@@ -53,7 +53,7 @@ def clicks(audio: Audio, above_db: float, width_ms: float) -> list[Click]:
     for offset, part, first, last in _chunks(audio):
         loud = _peaks(part, size)
         beside = np.maximum(_around(loud, _NEAR_MS, _FAR_MS), 1e-4)
-        for k in np.flatnonzero(loud >= beside * 10 ** (above_db / 20)):
+        for k in np.flatnonzero(loud >= beside * 10 ** (above_db / 20)).tolist():
             at = _loudest(part, k * size - size, k * size + 2 * size)
             width = _width_ms(part, at, audio.rate_hz)
             at_s = (offset + at) / audio.rate_hz

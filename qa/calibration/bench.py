@@ -6,12 +6,13 @@ once; a damaged copy is measured again only where it was damaged.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,9 +161,9 @@ class Bench:
         return _transcript(json.loads(path.read_text()))
 
 
-def _transcript(found: dict[str, Sequence[object]]) -> Transcript:
+def _transcript(found: dict[str, Any]) -> Transcript:
     return Transcript(
-        tuple(HeardWord(**w) for w in found["words"]),  # type: ignore[arg-type]
-        tuple(tuple(c) for c in found["cuts"]),  # type: ignore[arg-type]
-        tuple(tuple(c) for c in found["loops"]),  # type: ignore[arg-type]
+        tuple(HeardWord(**word) for word in found["words"]),
+        tuple((start_s, end_s) for start_s, end_s in found["cuts"]),
+        tuple((start_s, end_s) for start_s, end_s in found["loops"]),
     )
