@@ -3,6 +3,8 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
+from collections.abc import Callable
+
 import typer
 
 from flows.commands import manuscript, measure, operate
@@ -15,14 +17,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(demo)
-for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
-    app.command()(command)
-for command in (
+BOOKS: tuple[Callable[..., None], ...] = (
+    *(demo, manuscript.chapters, manuscript.narrate),
+    *(measure.evaluate, measure.qa),
+)
+OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
     operate.metrics,
-):
-    app.command(rich_help_panel="Operators")(command)
+)
+for panel, commands in {"Books": BOOKS, "Operators": OPERATORS}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 if __name__ == "__main__":

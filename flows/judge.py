@@ -7,7 +7,8 @@ from rich.table import Table
 
 from generation.errors import LecternError
 from generation.manuscript import read_manuscript
-from generation.mastering.release import RELEASE_FILE, ReleaseChapter, WordEntry, read_release
+from generation.mastering.times import WordEntry
+from generation.packages.release import RELEASE_FILE, ReleaseChapter, read_release
 from qa.audio import read_audio
 from qa.book import ChapterAudio, judge_book
 from qa.book_report import BookReport, ChapterEntry, TimedWord
