@@ -3,9 +3,11 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
+from collections.abc import Callable
+
 import typer
 
-from flows.commands import manuscript, measure
+from flows.commands import manuscript, measure, operate
 from flows.demo import demo
 
 app = typer.Typer(
@@ -15,9 +17,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(demo)
-for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
-    app.command()(command)
+BOOKS: tuple[Callable[..., None], ...] = (
+    *(demo, manuscript.chapters, manuscript.narrate),
+    *(measure.evaluate, measure.qa),
+)
+OPERATORS: tuple[Callable[..., None], ...] = (
+    *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
+    operate.metrics,
+)
+for panel, commands in {"Books": BOOKS, "Operators": OPERATORS}.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
 
 
 if __name__ == "__main__":

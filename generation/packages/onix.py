@@ -31,7 +31,7 @@ def record(edition: Edition, formats: tuple[str, ...] = ("A103", "A111")) -> byt
 
     `formats` are List 175 details: A103 MP3, A111 MPEG-4 (M4B).
     """
-    namespaces: Any = {None: NAMESPACE}
+    namespaces: Any = {None: NAMESPACE}  # the stubs know no default namespace
     message = etree.Element(f"{{{NAMESPACE}}}ONIXMessage", {"release": "3.0"}, nsmap=namespaces)
     sent = datetime.fromisoformat(edition.modified).strftime("%Y%m%dT%H%MZ")
     _fill(

@@ -10,6 +10,7 @@ from generation.soundstorm.model import soundstorm_config
 from generation.speechssm.presets import speech_config
 from generation.training.dataset import load_examples
 from generation.training.loop import averaged_weights
+from generation.training.soundstorm import soundstorm_weights
 from generation.weights import save_weights
 
 
@@ -34,7 +35,7 @@ def main() -> None:
     if args.soundstorm:
         shape = soundstorm_config(args.preset, args.codes, args.levels).to_json()
         path = args.out / f"soundstorm-{args.voice}.safetensors"
-        print(path, save_weights(path, "soundstorm", shape, averaged_weights(args.soundstorm)))
+        print(path, save_weights(path, "soundstorm", shape, soundstorm_weights(args.soundstorm)))
     if args.examples:
         example = load_examples(args.examples)[args.example]
         stop = args.start + PROMPT_TOKENS
