@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, operate
+from flows.commands import manuscript, measure, night, operate, production, publish
 from flows.demo import demo
 
 app = typer.Typer(
@@ -21,11 +21,26 @@ BOOKS: tuple[Callable[..., None], ...] = (
     *(demo, manuscript.chapters, manuscript.narrate),
     *(measure.evaluate, measure.qa),
 )
+PRODUCTIONS: tuple[Callable[..., None], ...] = (
+    *(production.submit, production.status, production.cancel, production.retry),
+    *(production.approve, production.reject, production.redo),
+    *(night.work, night.nightly, night.reconcile),
+)
+RELEASES: tuple[Callable[..., None], ...] = (
+    *(publish.publish, publish.verify, publish.links),
+    *(publish.withdraw, publish.supersede, publish.releases),
+)
 OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
     operate.metrics,
 )
-for panel, commands in {"Books": BOOKS, "Operators": OPERATORS}.items():
+PANELS = {
+    "Books": BOOKS,
+    "Productions": PRODUCTIONS,
+    "Releases": RELEASES,
+    "Operators": OPERATORS,
+}
+for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 

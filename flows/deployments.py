@@ -60,7 +60,32 @@ class Deployment:
     at_once: int | None = None
 
 
-DEPLOYMENTS: tuple[Deployment, ...] = ()
+DEPLOYMENTS: tuple[Deployment, ...] = (
+    Deployment("intake", "flows.prefect_flows:intake", "Enrol a book and queue its production."),
+    Deployment(
+        "produce", "flows.prefect_flows:produce", "Make one production now, until it awaits review."
+    ),
+    Deployment("work", "flows.prefect_flows:work", "One shift: keep this device's lanes full."),
+    Deployment(
+        "nightly",
+        "flows.prefect_flows:nightly",
+        "A night: admit by priority and due date, and work until the closing time.",
+        cron="nightly_cron",
+        at_once=1,
+    ),
+    Deployment(
+        "publish",
+        "flows.prefect_flows:publish",
+        "Publish an approved production: package, sign, store; once, whatever happens.",
+    ),
+    Deployment(
+        "reconcile",
+        "flows.prefect_flows:reconcile",
+        "Take up what was begun and forgotten, and remove what may go.",
+        cron="reconcile_cron",
+        at_once=1,
+    ),
+)
 """All deployments."""
 
 

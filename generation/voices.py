@@ -5,10 +5,13 @@ it was made from, and the names of its weight files.
 """
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from generation.codec import Codec
@@ -65,26 +68,72 @@ def house_voices() -> dict[str, HouseVoice]:
     return voices
 
 
+def weight_files(voice: HouseVoice) -> dict[str, Path]:
+    """Return the weight files that a house voice needs, by part."""
+    return {
+        "speechssm": WEIGHTS / "speechssm.safetensors",
+        "soundstorm": WEIGHTS / voice.soundstorm,
+        "codec": WEIGHTS / f"{voice.codec}.safetensors",
+        "prompt": WEIGHTS / voice.prompt,
+    }
+
+
 def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
     """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
-    read = load_weights(WEIGHTS / "speechssm.safetensors", "speechssm")
-    reader = SpeechSSM(SpeechConfig.from_dict(read.config))
-    load_into(reader, read)
-    spoken = load_weights(WEIGHTS / voice.soundstorm, "soundstorm")
+    files = weight_files(voice)
+    reader, digest = load_reader(files["speechssm"], device)
+    speaker = load_speaker(voice.codec, files, device, batch, threads)
+    digests = {"speechssm": digest, **speaker.digests}
+    return Cast(voice, reader, speaker.renderer, digests, speaker.prompt_digest)
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What speaks with one voice: SoundStorm, codec and prompt; digests as in `Cast`."""
+
+    renderer: Renderer
+    digests: dict[str, str]
+    prompt_digest: str
+
+
+def load_reader(path: Path, device: str = "cpu") -> tuple[SpeechSSM, str]:
+    """Load a SpeechSSM and its digest; raises WeightsError where the file cannot be used."""
+    weights = load_weights(path, "speechssm")
+    reader = SpeechSSM(SpeechConfig.from_dict(weights.config))
+    load_into(reader, weights)
+    return reader.to(device).eval(), weights.digest
+
+
+def load_speaker(
+    codec_name: str,
+    files: Mapping[str, Path],
+    device: str = "cpu",
+    batch: int = 1,
+    threads: int = 0,
+) -> Speaker:
+    """Load what speaks with a voice from its `soundstorm`, `codec` and `prompt` files."""
+    spoken = load_weights(files["soundstorm"], "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec, prompt = load_codec(voice.codec, threads), load_weights(WEIGHTS / voice.prompt, "prompt")
+    codec = load_codec(codec_name, threads, files["codec"])
+    prompt = load_weights(files["prompt"], "prompt")
     renderer = Renderer(
         soundstorm.to(device), codec, _prompt(prompt, codec.levels), Decoding(), batch
     )
-    digests = {"speechssm": read.digest, "soundstorm": spoken.digest, "codec": codec.digest}
-    return Cast(voice, reader.to(device).eval(), renderer, digests, prompt.digest)
+    return Speaker(renderer, {"soundstorm": spoken.digest, "codec": codec.digest}, prompt.digest)
 
 
-def load_codec(name: str, threads: int = 0) -> Codec:
+def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.float32]:
+    """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
+    codec = load_codec(codec_name, 1, files["codec"])
+    prompt = _prompt(load_weights(files["prompt"], "prompt"), codec.levels)
+    return codec.decode(prompt.codes, 0)
+
+
+def load_codec(name: str, threads: int = 0, path: Path | None = None) -> Codec:
     """Load a codec by the name of its design; raises WeightsError for an unknown one."""
     if name == "latent":
-        return LatentCodec.load(WEIGHTS / "latent.safetensors", threads)
+        return LatentCodec.load(path or WEIGHTS / "latent.safetensors", threads)
     raise WeightsError(f"no codec {name!r}: this build has latent")
 
 

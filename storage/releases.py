@@ -143,10 +143,15 @@ def record_file(
 
 def recorded_files(engine: Engine, grant: Grant) -> Sequence[ReleaseFile]:
     """Return the files stored so far, by path: a publisher that takes over goes on from them."""
+    return files_of(engine, grant.release_id)
+
+
+def files_of(engine: Engine, release_id: int) -> Sequence[ReleaseFile]:
+    """Return a release's files, by path."""
     with Session(engine) as session:
         return session.scalars(
             select(ReleaseFile)
-            .where(ReleaseFile.release_id == grant.release_id)
+            .where(ReleaseFile.release_id == release_id)
             .order_by(ReleaseFile.path)
         ).all()
 

@@ -19,12 +19,11 @@ from generation.mastering import spec
 from generation.mastering.errors import MasteringError
 from generation.mastering.files import gathered, read_audio
 from generation.mastering.loudness import LevelMeter
-from generation.packages.errors import PackagingError
-from generation.packages.provenance import CARRIERS, TRAINED, ProvenanceError, read_mark
-from generation.packages.release import RELEASE_FILE, FileEntry, Release
+from generation.packages.errors import PackagingError, ProvenanceError, SigningError
+from generation.packages.provenance import CARRIERS, TRAINED, read_mark
+from generation.packages.release import RELEASE_FILE, FileEntry, Release, canonical_sha256
 from generation.packages.signing import (
     Signatory,
-    SigningError,
     canonical_chain,
     verify_signature,
 )
@@ -222,16 +221,27 @@ def _approval(release: Release) -> Iterator[Finding]:
     reports = {file.sha256 for file in release.companions}
     if approval.report_sha256 not in reports:
         yield Finding("approval", "report", "the QA report that was approved is not in the release")
-    chapters = {
-        c.number: (c.title.partition(", part ")[0], c.content_sha256) for c in release.chapters
-    }
-    content = {
-        "order": approval.order_sha256,
-        "chapters": [[number, *chapters[number]] for number in sorted(chapters)],
-    }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if hashlib.sha256(canonical.encode()).hexdigest() != approval.content_sha256:
+    approved = [
+        [
+            chapter.number,
+            chapter.title,
+            canonical_sha256(
+                {"narrated": chapter.narrated_sha256, "tokens": list(chapter.tokens_sha256)}
+            ),
+        ]
+        for chapter in approval.chapters
+    ]
+    content = {"order": approval.order_sha256, "chapters": approved}
+    narrated = {chapter.number: chapter.narrated_sha256 for chapter in approval.chapters}
+    delivered = {chapter.number: chapter.content_sha256 for chapter in release.chapters}
+    if canonical_sha256(content) != approval.content_sha256 or narrated != delivered:
         yield Finding("approval", "chapters", "are not the content that was approved")
+    numbers = [chapter.number for chapter in release.chapters]
+    for chapter in release.chapters:
+        told = chapter.model_dump(mode="json", include={"number", "title", "audio_sha256", "words"})
+        whole = numbers.count(chapter.number) == 1
+        if whole and canonical_sha256(told) != chapter.content_sha256:
+            yield Finding("approval", chapter.title, "its words are not those that were approved")
 
 
 def _consent(release: Release, now: datetime) -> Iterator[Finding]:

@@ -12,12 +12,12 @@ from flows.bench_packages import teacher_windows
 from generation.manuscript import Book, read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages import (
+    BookMeta,
     Description,
     Release,
     VoiceMeta,
     credits_chapters,
     package,
-    read_submission,
 )
 from generation.packages.release import AI_DISCLOSURE
 from generation.packages.signing import Signatory, own_signatory
@@ -42,16 +42,16 @@ In the morning the fog was gone.
 
 Nobody came. The sea was quiet.
 """
-SUBMISSION = """
-subtitle = "Two tales"
-authors = ["A. Writer", "B. Müller"]
-isbn = "978-0-306-40615-7"
-publisher = "Low Point Press"
-published = "2026-11"
-description = "A lamp, and a fog."
-rights = "CC0"
-credits = { translator = ["C. Third"] }
-"""
+SAID = {
+    "subtitle": "Two tales",
+    "authors": ("A. Writer", "B. Müller"),
+    "isbn": "9780306406157",
+    "publisher": "Low Point Press",
+    "published": "2026-11",
+    "description": "A lamp, and a fog.",
+    "rights": "CC0",
+    "credits": {"translator": ("C. Third",)},
+}
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ class Packaged:
 def described(tmp_path_factory: pytest.TempPathFactory) -> tuple[Book, Description]:
     folder = tmp_path_factory.mktemp("story")
     (folder / "story.md").write_text(STORY, "utf-8")
-    (folder / "story.toml").write_text(SUBMISSION, "utf-8")
     book = read_manuscript(folder / "story.md")
-    meta = read_submission(folder / "story.toml").book(book)
+    meta = BookMeta.of(book).model_copy(update=SAID)
     voice = VoiceMeta(name="joe", codec="latent", models={"speechssm": "a" * 64})
     texts = {c.number: c for c in (*book.body, *credits_chapters(meta, voice, AI_DISCLOSURE))}
     return book, Description(meta, voice, texts=texts, dated="2026-11-24T06:00:00Z")
