@@ -39,7 +39,7 @@ LEAST_EACH = 3
 CHAPTERS = (3, 2, 3)
 """Paragraphs of the chapters of each book."""
 
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 """How long a phase may take to come."""
 
 

@@ -191,12 +191,16 @@ class _Night:
                     raise TimeoutError(f"the night is not over after {LONGEST_S:.0f} s")
                 for n, worker in enumerate(workers):
                     worker.follow("done", 0.1)
-                    if worker.ended and self.unfinished():
-                        failed += worker.process.exitcode not in {0, -signal.SIGKILL}
-                        if failed > WORKERS:
-                            raise RuntimeError(f"workers fail: see {self.settings.folder}/*.log")
-                        log(f"worker {n} has ended; another takes its place")
-                        workers[n] = self._start(n)
+                    if not worker.ended or not self.unfinished():
+                        continue
+                    code = worker.process.exitcode
+                    if code == 0 and not all(one.ended for one in workers):
+                        continue  # it found nothing left to do; the others still work
+                    failed += code not in {0, -signal.SIGKILL}
+                    if failed > WORKERS:
+                        raise RuntimeError(f"workers fail: see {self.settings.folder}/*.log")
+                    log(f"another takes the place of worker {n}")
+                    workers[n] = self._start(n)
                 if troubles is not None:
                     troubles.make(workers)
         finally:

@@ -86,7 +86,8 @@ class Submission(BaseModel):
 class Wish:
     """How a book is to be narrated and when: the settings of an order.
 
-    `questions` are those the report asks (`qa.findings.Question`); all where empty.
+    `questions` are those the report asks (`qa.findings.Question`); all where empty. `credits` are opening
+    and closing credits, spoken by the voice.
     """
 
     chapters: str = ""
@@ -95,6 +96,7 @@ class Wish:
     priority: int = 0
     due_at: datetime | None = None
     questions: tuple[str, ...] = ()
+    credits: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -103,6 +105,7 @@ class Wish:
             "chapters": self.chapters,
             "lexicon": self.lexicon,
             "questions": list(self.questions),
+            "credits": self.credits,
         }
         return {name: value for name, value in told.items() if value}
 

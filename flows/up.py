@@ -4,6 +4,7 @@ What the settings point elsewhere is not started, only proved to be there.
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,11 +72,12 @@ def up(settings: Settings, deployments: tuple[Deployment, ...] = DEPLOYMENTS) ->
 def down(settings: Settings) -> list[str]:
     """Stop whatever the home runs, whoever started it; returns what would not stop, in words."""
     troubles = []
-    for stop in (
+    stops: tuple[Callable[[], object], ...] = (
         lambda: stop_runner(settings),
         PrefectServer(settings.folder).stop,
         Cluster(settings.folder).stop,
-    ):
+    )
+    for stop in stops:
         try:
             stop()
         except (StorageError, OSError) as error:

@@ -34,8 +34,6 @@ from qa.report import (
 from qa.signal import (
     Pause,
     bandwidth_hz,
-    clicks,
-    clipped_peaks_per_s,
     compare_joints,
     hum,
     levels,
@@ -46,6 +44,7 @@ from qa.speaker import DEFAULT_MODEL, track_speaker
 from qa.spec import measure_spec
 from qa.suspects import weigh_errors
 from qa.thresholds import Thresholds
+from qa.waveform import clicks, flat_tops_per_s
 from qa.words import WordReport, compare, count_misheard
 
 ALL_QUESTIONS = frozenset(Question) - {Question.SPEC}
@@ -242,10 +241,12 @@ def _judge_signal(
     limits = settings.limits
     whole, mains, noise = levels(audio), hum(audio), track_noise(audio)
     joints = compare_joints(audio, context.joints_s)
-    flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
+    flat = [flat_tops_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
     findings += verdicts.judge_pauses(silences, audio.duration_s, context.long_pauses_s, limits)
-    findings += verdicts.judge_clicks(clicks(audio))
+    findings += verdicts.judge_clicks(
+        clicks(audio, limits.click_least_db, limits.click_most_ms), limits
+    )
     findings += verdicts.judge_noise(noise, limits)
     findings += verdicts.judge_clipping(windows, flat, limits)
     findings += verdicts.judge_joints(joints, limits)
