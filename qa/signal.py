@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
@@ -28,6 +29,10 @@ _NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
+_FLAT_S = 0.00015
+"""A natural peak stays within `_FLAT_WITHIN` of its top so long only below 70 Hz."""
+_FLAT_WITHIN = 0.002
+_LOUD_SHARE = 0.25  # of the recording's loudest sample: clipping cuts the loudest peaks
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
 _HUM_TOP_HZ = 260
@@ -137,6 +142,22 @@ def _silence_thresholds(frames: Floats) -> Floats:
     return result
 
 
+def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
+    """Count peaks a second that are cut flat: loud samples in a row that differ by next to nothing."""
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
+    length = max(3, round(_FLAT_S * audio.rate_hz) + 1)
+    loudest = max(float(audio.samples.max()), -float(audio.samples.min()))
+    tops = 0
+    for sign in (1.0, -1.0):
+        wave = part.samples * np.float32(sign)
+        least = minimum_filter1d(wave, length)
+        flat = (least >= maximum_filter1d(wave, length) * (1 - _FLAT_WITHIN)) & (
+            least >= _LOUD_SHARE * max(loudest, 1e-3)
+        )
+        tops += int(np.count_nonzero(np.diff(flat.astype(np.int8)) == 1))
+    return tops / part.duration_s
+
+
 def hum(audio: Audio) -> Hum:
     """Find the mains hum of a recording: a steady line at 50 or 60 Hz and its overtones.
 
@@ -200,7 +221,7 @@ def track_noise(audio: Audio) -> NoiseTrack:
     The floor of a band is the 10th percentile of its power in the span (minimum statistics, after
     Martin 2001, simplified): speech leaves every band now and then, noise does not.
     """
-    power = np.concatenate([_band_power(part) for part in _whole_hops(audio)])
+    power = np.concatenate([band_power(part) for part in _whole_hops(audio)])
     per_s = 1.0 / _NOISE_HOP_S
     span, step = min(len(power), round(NOISE_SPAN_S * per_s)), round(NOISE_STEP_S * per_s)
     starts = np.arange(0, max(1, len(power) - span + 1), step)
@@ -221,7 +242,7 @@ def _whole_hops(audio: Audio) -> Iterator[Audio]:
         yield Audio(np.pad(part, (0, max(0, 2 * hop - len(part)))), audio.rate_hz)
 
 
-def _band_power(part: Audio) -> Floats:
+def band_power(part: Audio) -> Floats:
     """Mean-square level of each band and frame, full scale 1.0: (frame, band)."""
     hop = round(_NOISE_HOP_S * part.rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(part.samples, 2 * hop)[::hop]
@@ -250,17 +271,26 @@ class JointComparison:
     roughest_s: float
 
 
-def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
-    """Compare each joint with the quietest place near the centre of the window before it.
+def joint_steps(audio: Audio, joints_s: Sequence[float]) -> tuple[Floats, Floats]:
+    """Steps of the log spectrum, in dB, at joints and at the quietest places near window centres.
 
-    Windows meet in pauses, so a joint is compared with pauses inside windows. None without two joints.
+    Windows meet in pauses, so a joint is compared with pauses inside windows.
+
+    Returns
+    -------
+    (joint,) and (joint + 1,) arrays
     """
-    if len(joints_s) < 2:
-        return None
     borders = [0.0, *joints_s, audio.duration_s]
     centres = [_quietest(audio, (a + b) / 2) for a, b in pairwise(borders)]
     at_joints = np.array([_step_db(audio, t) for t in joints_s])
-    at_centres = np.array([_step_db(audio, t) for t in centres])
+    return at_joints, np.array([_step_db(audio, t) for t in centres])
+
+
+def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
+    """Compare the joints with the centres of windows. None without two joints."""
+    if len(joints_s) < 2:
+        return None
+    at_joints, at_centres = joint_steps(audio, joints_s)
     p = mannwhitneyu(at_joints, at_centres, alternative="greater").pvalue
     return JointComparison(
         float(at_joints.mean()),

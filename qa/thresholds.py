@@ -34,6 +34,10 @@ class Thresholds:
     word_doubt_most_nats: float = _limit(9.0, _CALIBRATION)
     unspoken_share_most: float = _limit(0.5, "half way between spoken and not: " + _CALIBRATION)
     word_phone_distance_least: float = _limit(0.4, _CALIBRATION)
+    take_word_errors_most: float = _limit(
+        0.05, "one word in twenty: what Whisper gets wrong by itself"
+    )
+    take_similarity_least: float = _limit(0.775, "as voice_similarity_least")
     naturalness_least: float = _limit(
         2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
     )
@@ -41,7 +45,7 @@ class Thresholds:
     speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
     click_least_db: float = _limit(9.5, _CALIBRATION)
     click_most_ms: float = _limit(0.19, _CALIBRATION)
-    flat_tops_most_per_s: float = _limit(0.2, _CALIBRATION)
+    clipped_peaks_most_per_s: float = _limit(0.2, _CALIBRATION)
     dc_most_dbfs: float = _limit(-40.0, "1 % of full scale, where an offset costs headroom")
     hum_most_dbfs: float = _limit(-60.0, "the noise floor of " + _ACX)
     hum_prominence_most_db: float = _limit(15.0, _CALIBRATION)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
@@ -15,7 +16,6 @@ from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pa
 from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
 from qa.thresholds import Thresholds
-from qa.waveform import Click
 
 Floats = NDArray[np.float64]
 
@@ -234,7 +234,7 @@ def judge_clipping(
     windows: Spans, peaks_per_s: Sequence[float], limits: Thresholds
 ) -> list[Finding]:
     """Judge windows whose peaks are cut flat."""
-    most = limits.flat_tops_most_per_s
+    most = limits.clipped_peaks_most_per_s
     return [
         Finding(
             Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks cut flat a second",
