@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
@@ -29,10 +28,9 @@ _NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
-_FLAT_S = 0.00015
-"""A natural peak stays within `_FLAT_WITHIN` of its top so long only below 70 Hz."""
-_FLAT_WITHIN = 0.002
-_LOUD_SHARE = 0.25  # of the recording's loudest sample: clipping cuts the loudest peaks
+_CEILING_BLOCK_S = 4.0
+_CEILING_WITHIN, _PCM_STEP = 0.001, 2.0**-15
+_QUIETEST_CEILING_DBFS = -40.0  # below it the steps of 16-bit samples make peaks alike
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
 _HUM_TOP_HZ = 260
@@ -143,19 +141,28 @@ def _silence_thresholds(frames: Floats) -> Floats:
 
 
 def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
-    """Count peaks a second that are cut flat: loud samples in a row that differ by next to nothing."""
-    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
-    length = max(3, round(_FLAT_S * audio.rate_hz) + 1)
-    loudest = max(float(audio.samples.max()), -float(audio.samples.min()))
+    """Peaks a second, beyond the first, that reach exactly the same ceiling, in the worst four seconds.
+
+    Natural peaks are all of different height, however loud; clipped ones stop at one level. Above and below
+    zero are counted apart, so that a recording may be clipped on one side, and at any level.
+    """
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s).samples
+    block = round(_CEILING_BLOCK_S * audio.rate_hz)
+    starts = range(0, max(1, len(part) - block // 2), block)
+    worst = max(_alike_tops(part[k : k + block]) for k in starts)
+    return worst / _CEILING_BLOCK_S
+
+
+def _alike_tops(samples: Samples) -> int:
+    """Count the runs of samples at the ceiling, beyond the first on either side of zero."""
     tops = 0
-    for sign in (1.0, -1.0):
-        wave = part.samples * np.float32(sign)
-        least = minimum_filter1d(wave, length)
-        flat = (least >= maximum_filter1d(wave, length) * (1 - _FLAT_WITHIN)) & (
-            least >= _LOUD_SHARE * max(loudest, 1e-3)
-        )
-        tops += int(np.count_nonzero(np.diff(flat.astype(np.int8)) == 1))
-    return tops / part.duration_s
+    for wave in (samples, -samples):
+        ceiling = float(wave.max())
+        if ceiling < 10 ** (_QUIETEST_CEILING_DBFS / 20):
+            continue
+        high = wave >= ceiling - max(_CEILING_WITHIN * ceiling, _PCM_STEP)
+        tops += max(0, int(np.count_nonzero(np.diff(high, prepend=False, append=False))) // 2 - 1)
+    return tops
 
 
 def hum(audio: Audio) -> Hum:

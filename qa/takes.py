@@ -101,7 +101,7 @@ def _faults(audio: Audio, limits: Thresholds) -> tuple[str, ...]:
         found.append(f"{len(impulses)} clicks")
     flat = clipped_peaks_per_s(audio)
     if flat > limits.clipped_peaks_most_per_s:
-        found.append(f"clipped: {flat:.1f} peaks cut flat a second")
+        found.append(f"clipped: {flat:.1f} peaks a second reach the same ceiling")
     inner = [p for p in pauses(audio) if p.start_s > 0.05 and p.end_s < audio.duration_s - 0.05]
     longest_s = max((p.duration_s for p in inner), default=0.0)
     if longest_s > limits.pause_most_s:

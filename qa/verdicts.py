@@ -237,7 +237,7 @@ def judge_clipping(
     most = limits.clipped_peaks_most_per_s
     return [
         Finding(
-            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks cut flat a second",
+            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks a second reach the same ceiling",
             a, b, value, most, "peaks per s",
         )
         for (a, b), value in zip(windows, peaks_per_s, strict=True)
@@ -264,7 +264,7 @@ def judge_levels(whole: Levels, mains: Hum, duration_s: float, limits: Threshold
                 limits.dc_most_dbfs, "dBFS",
             )
         )  # fmt: skip
-    loud = mains.level_dbfs > limits.hum_most_dbfs
+    loud = mains.level_dbfs > limits.hum_most_dbfs and duration_s >= limits.hum_least_s
     if loud and mains.above_neighbours_db > limits.hum_prominence_most_db:
         reason = f"mains hum of {mains.mains_hz:.0f} Hz at {mains.level_dbfs:.0f} dBFS"
         findings.append(
