@@ -237,8 +237,8 @@ def judge_clipping(
     most = limits.clipped_peaks_most_per_s
     return [
         Finding(
-            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks a second reach the same ceiling",
-            a, b, value, most, "peaks per s",
+            Question.SIGNAL, "clipping", Verdict.FAIL,
+            f"clipped: {value:.1f} peaks a second reach the same ceiling", a, b, value, most, "peaks per s",
         )
         for (a, b), value in zip(windows, peaks_per_s, strict=True)
         if value > most
