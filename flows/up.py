@@ -4,9 +4,11 @@ What the settings point elsewhere is not started, only proved to be there.
 """
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 
 from flows.deployments import DEPLOYMENTS, Deployment, await_runner, start_runner, stop_runner
@@ -71,11 +73,12 @@ def up(settings: Settings, deployments: tuple[Deployment, ...] = DEPLOYMENTS) ->
 def down(settings: Settings) -> list[str]:
     """Stop whatever the home runs, whoever started it; returns what would not stop, in words."""
     troubles = []
-    for stop in (
-        lambda: stop_runner(settings),
+    stops: tuple[Callable[[], None], ...] = (
+        partial(stop_runner, settings),
         PrefectServer(settings.folder).stop,
         Cluster(settings.folder).stop,
-    ):
+    )
+    for stop in stops:
         try:
             stop()
         except (StorageError, OSError) as error:
