@@ -83,6 +83,11 @@ DEPLOYMENTS: tuple[Deployment, ...] = (
         cron="nightly_cron",
     ),
     Deployment(
+        "publish",
+        "flows.prefect_flows:publish",
+        "Packages, signs and stores an approved production, once, whatever happens.",
+    ),
+    Deployment(
         "reconcile",
         "flows.prefect_flows:reconcile",
         "Takes up what was begun and forgotten, and removes what may go.",

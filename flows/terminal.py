@@ -41,7 +41,7 @@ def errors_said() -> Iterator[None]:
 def _exit_code(error: Exception) -> Exit | None:
     """Return what a deliberate error exits with, none for any other; most runs never import all this."""
     from flows.settings import SettingsError
-    from generation.errors import LecternError
+    from generation.errors import LecternError, UnknownVoice
     from qa.errors import QAError
     from storage.errors import Refused, StorageError
 
@@ -50,8 +50,6 @@ def _exit_code(error: Exception) -> Exit | None:
     if isinstance(error, Refused):
         return Exit.REFUSED
     if isinstance(error, LecternError):
-        from flows.intake import UnknownVoice
-
         return Exit.USAGE if isinstance(error, UnknownVoice) else Exit.FAILED
     if isinstance(error, (QAError, StorageError, OSError)):
         return Exit.FAILED

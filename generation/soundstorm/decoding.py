@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from generation.noise import gumbel
+from generation.noise import gumbel, uniform
 from generation.rates import FRAMES_PER_TOKEN
 from generation.soundstorm.model import FrameText, SoundStorm
 
@@ -45,49 +45,58 @@ class WindowBatch:
 
 @torch.inference_mode()
 def fill(model: SoundStorm, batch: WindowBatch, decoding: Decoding) -> Tensor:
-    """Return codes (B, F, Q) with every frame behind the prompt chosen; padding holds anything."""
+    """Return codes (B, F, Q) with every frame behind the prompt chosen; padding holds anything.
+
+    Nothing in here waits for the device.
+    """
     F_total = batch.semantic.shape[1] * FRAMES_PER_TOKEN
-    place = torch.arange(F_total, device=batch.codes.device)
-    valid = place < batch.frames[:, None]
-    wanted = valid & (place >= batch.prompt_frames)
-    context = model.context(batch.text, batch.semantic, batch.prompt_frames)
-    codes = torch.where(wanted[..., None], model.mask, batch.codes)
+    front = batch.prompt_frames
+    valid = torch.arange(F_total, device=batch.codes.device) < batch.frames[:, None]
+    wanted = valid[:, front:]
+    context = model.context(batch.text, batch.semantic, front)
+    codes = batch.codes.clone()
+    codes[:, front:].masked_fill_(wanted[..., None], model.mask)
     counter = 0
     for level in range(model.config.levels):
         passes = decoding.passes if level == 0 else 1
         temperature = decoding.temperature if level == 0 else decoding.fine_temperature
         unknown = wanted
         for index in range(passes):
-            logits = model.heads[level](model(context, codes, valid)).float()
+            features = model(context, codes, valid)[:, front:]
+            logits = model.heads[level](features).float()
             chosen, surety = _sample(logits, batch.seeds, counter, temperature)
+            chosen = torch.where(unknown, chosen, codes[:, front:, level])
+            if index + 1 < passes:
+                noise = gumbel(batch.seeds, counter + 1, surety.shape[1])
+                surety = surety + decoding.order_noise * (1 - (index + 1) / passes) * noise
+                remaining = math.cos(math.pi / 2 * (index + 1) / passes)
+                unknown = _least_sure(surety, unknown, wanted, remaining)
+                chosen = chosen.masked_fill(unknown, model.mask)
+            codes[:, front:, level] = chosen
             counter += 2
-            filled = torch.where(unknown, chosen, codes[..., level])
-            remaining = math.cos(math.pi / 2 * (index + 1) / passes) if index + 1 < passes else 0.0
-            noise = gumbel(batch.seeds, counter - 1, F_total)
-            surety = surety + decoding.order_noise * (1 - (index + 1) / passes) * noise
-            unknown = _least_sure(surety, unknown, wanted, remaining)
-            codes[..., level] = torch.where(unknown, model.mask, filled)
     return codes
 
 
 def _sample(
     logits: Tensor, seeds: Tensor, counter: int, temperature: float
 ) -> tuple[Tensor, Tensor]:
-    """Sample (B, F, V) logits; return codes and their log-probabilities, each (B, F)."""
-    B, frames, V = logits.shape
+    """Sample (B, F, V) logits; return codes and their log-probabilities, each (B, F).
+
+    A code is where one uniform draw falls among the heaped-up probabilities: one hash a frame, where
+    Gumbel noise would want V.
+    """
     if temperature > 0:
-        noise = gumbel(seeds, counter, frames * V).view(B, frames, V)
-        chosen = (logits / temperature + noise).argmax(-1)
+        heaped = (logits / temperature).softmax(-1).cumsum(-1)
+        draw = uniform(seeds, counter, logits.shape[1])[..., None] * heaped[..., -1:]
+        chosen = torch.searchsorted(heaped, draw)
     else:
-        chosen = logits.argmax(-1)
-    scores = logits.log_softmax(-1)
-    return chosen, scores.gather(-1, chosen[..., None])[..., 0]
+        chosen = logits.argmax(-1, keepdim=True)
+    surety = logits.gather(-1, chosen) - logits.logsumexp(-1, keepdim=True)
+    return chosen[..., 0], surety[..., 0]
 
 
 def _least_sure(surety: Tensor, unknown: Tensor, wanted: Tensor, share: float) -> Tensor:
     """Mark the frames to be chosen again: the least sure of the unknown, `share` of all wanted."""
-    if share == 0.0:
-        return torch.zeros_like(unknown)
     keep = (wanted.sum(-1) * share).floor().long()
     order = surety.masked_fill(~unknown, math.inf).argsort(-1)
     rank = torch.empty_like(order).scatter_(
