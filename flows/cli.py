@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 
 import typer
 
-from flows.commands import manuscript, measure
+from flows.commands import longform, manuscript, measure
 from flows.demo import demo
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
 app.command()(demo)
 for command in (manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa):
     app.command()(command)
+app.command("continue")(longform.continue_)
+app.add_typer(longform.longform, name="longform")
 
 
 if __name__ == "__main__":

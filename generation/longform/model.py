@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from generation.errors import WeightsError
-from generation.speechssm.griffin import Griffin, GriffinConfig, GriffinState
+from generation.speechssm.griffin import CONV_WIDTH, Griffin, GriffinConfig, GriffinState
+from generation.speechssm.presets import BACKBONES
 from generation.speechssm.transformer import Transformer, TransformerConfig, TransformerState
 from generation.weights import Weights, load_into, load_weights
 
@@ -49,21 +50,47 @@ class TextlessConfig:
             ) from error
 
 
-BACKBONES: dict[str, GriffinConfig | TransformerConfig] = {
-    "tiny": GriffinConfig(32, 32, 64, 2, "RRA", 16),
-    "tiny-transformer": TransformerConfig(32, 64, 2, 3),
-    "textless": GriffinConfig(160, 160, 480, 4, "RRARRA", 256, 0.1),
-    "textless-transformer": TransformerConfig(160, 512, 4, 6, 0.1),
-}
-"""`textless` ships; `textless-transformer` is its baseline, with a wider MLP where the other has its
-recurrences' gates, so that both count the same parameters."""
+TEXTLESS = GriffinConfig(96, 96, 288, 2, "RRA", 256, 0.1)
+"""The sibling that ships: as large as a few hours of tokens and minutes of one core can fill."""
 
 
-def textless_config(preset: str, codes: int) -> TextlessConfig:
-    """Describe a textless model by the name of its size; raises ValueError for an unknown name."""
-    if preset not in BACKBONES:
-        raise ValueError(f"no textless preset {preset!r}: choose one of {', '.join(BACKBONES)}")
-    return TextlessConfig(BACKBONES[preset], codes)
+def equal_transformer(griffin: GriffinConfig) -> TransformerConfig:
+    """Describe the Transformer of a backbone's size: as wide, deep and many-headed.
+
+    Its MLPs are wider by what the other's recurrences have more than its attention, so that both count
+    the same parameters to a hundredth.
+    """
+    D, E, C = griffin.width, griffin.recurrent_width, griffin.head_width
+    recurrent = 3 * D * E + 2 * E * E // griffin.heads + (CONV_WIDTH + 4) * E
+    attention = D * (2 * D + 2 * C) + D
+    share = griffin.pattern.count("R") / len(griffin.pattern)
+    wider = round(share * (recurrent - attention) / (3 * D))
+    mlp = griffin.mlp_width + wider
+    return TransformerConfig(D, mlp, griffin.heads, len(griffin.pattern), griffin.dropout)
+
+
+def textless_config(preset: str, codes: int, transformer: bool = False) -> TextlessConfig:
+    """Describe a textless model by the name of its size, or the baseline of that size.
+
+    Parameters
+    ----------
+    preset
+        `textless`, which ships, or one of the reader's backbones (`tiny`, `small`, `base`, `2b`, `9b`).
+    codes
+        K, semantic codes of the tokenizer.
+    transformer
+        The Transformer of the same size instead.
+
+    Raises
+    ------
+    ValueError
+        There is no preset of that name.
+    """
+    presets = {"textless": TEXTLESS, **BACKBONES}
+    if preset not in presets:
+        raise ValueError(f"no textless preset {preset!r}: choose one of {', '.join(presets)}")
+    griffin = presets[preset]
+    return TextlessConfig(equal_transformer(griffin) if transformer else griffin, codes)
 
 
 @dataclass

@@ -107,9 +107,7 @@ class FullAttention(nn.Module):
         nn.init.normal_(self.leave.weight, std=math.sqrt(2.0 / config.blocks) * D**-0.5)
         nn.init.zeros_(self.leave.bias)
 
-    def _split(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _split(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Project x [B, T, D] to queries [B, H, T, C], keys [B, T, C] and values [B, T, C]."""
         B, T, D = x.shape
         query, key, value = self.project(x).split((D, self.head_width, self.head_width), dim=-1)
@@ -198,9 +196,7 @@ class Transformer(nn.Module):
         rotation = rotary(self.config.head_width, seen, T, x)
         for i, attention in enumerate(self.attention):
             normed = self.attention_norms[i](x)
-            x = x + self.dropout(
-                attention(normed, rotation, after.keys[i], after.values[i], seen)
-            )
+            x = x + self.dropout(attention(normed, rotation, after.keys[i], after.values[i], seen))
             x = x + self.dropout(self.mlps[i](self.mlp_norms[i](x)))
         if not self.training:
             after.position = seen + T

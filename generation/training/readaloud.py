@@ -120,13 +120,17 @@ def main() -> None:
     args = parser.parse_args()
     teacher, silence = Teacher(args.threads), SilencePool()
     for number, book in enumerate(args.books):
-        for place, stretch in zip(range(args.each), stretches(book, 60 * args.minutes), strict=False):
+        for place, stretch in zip(
+            range(args.each), stretches(book, 60 * args.minutes), strict=False
+        ):
             rng = np.random.default_rng([number, place])
             passage = read_passage(teacher, stretch.units, stretch.word_starts, rng, silence)
             chapter = f"{number + 1}{place:03}"
             count = write_copy(args.out, args.split, "1", chapter, stretch, passage)
             minutes = len(passage.pointer) / TOKEN_RATE_HZ / 60
-            print(f"{book.name}: chapter {chapter}, {count} utterances, {minutes:.1f} min", flush=True)
+            print(
+                f"{book.name}: chapter {chapter}, {count} utterances, {minutes:.1f} min", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ class TextlessObjective:
 def main() -> None:
     """Train from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--streams", type=Path, required=True, help="folder of train.npz, valid.npz")
+    parser.add_argument("--train", type=Path, required=True, help="streams to train on")
+    parser.add_argument("--valid", type=Path, required=True, help="streams to judge by")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     parser.add_argument("--weights", type=Path, help="write the averaged weights to this file")
     parser.add_argument("--backbone", choices=("griffin", "transformer"), default="griffin")
@@ -90,19 +91,17 @@ def main() -> None:
     parser.add_argument("--codes", type=int, required=True, help="semantic codes of the tokenizer")
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--batch", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate")
+    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
-    preset = args.preset + ("-transformer" if args.backbone == "transformer" else "")
-    config = textless_config(preset, args.codes)
-    training, validation = (load_streams(args.streams / f"{part}.npz") for part in ("train", "valid"))
+    config = textless_config(args.preset, args.codes, args.backbone == "transformer")
     objective = TextlessObjective(
         TextlessSpeech(config),
-        list(training.values()),
-        list(validation.values()),
+        list(load_streams(args.train).values()),
+        list(load_streams(args.valid).values()),
         args.batch,
         args.device,
     )
@@ -113,7 +112,7 @@ def main() -> None:
         weight_decay=0.05,
         ema_decay=0.98,
         log_steps=20,
-        evaluate_s=240,
+        evaluate_s=900,
         checkpoint_s=60,
     )
     print(train(objective, recipe, Budget(steps=args.steps), args.out))
