@@ -100,9 +100,10 @@ def packed_boundaries(librispeech: Path, longest_s: float = LONGEST_S) -> list[B
                 length = 0.0
             groups[-1].append(int(path.stem.rsplit("-", 1)[1]))
             length += seconds
-        place = chapter.relative_to(librispeech).parts
+        split, speaker, name = chapter.relative_to(librispeech).parts
         boundaries += [
-            Boundary(*place, example, group[0], group[-1]) for example, group in enumerate(groups)
+            Boundary(split, speaker, name, example, group[0], group[-1])
+            for example, group in enumerate(groups)
         ]
     if not boundaries:
         raise LecternError(
