@@ -32,7 +32,10 @@ PROMPT_S = 10.0
 """What of an example is given (arXiv 2412.18603, section 5)."""
 
 BIN_S = 120.0
-"""Perplexity is given for stretches of 2 minutes."""
+"""Perplexity is drawn for stretches of 2 minutes."""
+
+QUARTER_S = 240.0
+"""Perplexity is tabled for quarters of 16 minutes, the first as long as a training segment."""
 
 
 @dataclass(frozen=True)
@@ -129,17 +132,42 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class LongformRun:
-    """All that a run measured.
+class Perplexities:
+    """How well real tokens are foreseen: `curves` over time, `quarters` at minutes 0–4, 4–8 … by model.
 
-    `real` and `continued`: scores of each recording; `curves`: perplexities; `quarters`: perplexity of real
-    tokens at minutes 0–4, 4–8 … by model, over all examples.
+    `hours` of real speech were scored.
     """
+
+    curves: tuple[Curve, ...]
+    quarters: dict[str, list[float]]
+    hours: float
+
+    @classmethod
+    def of(cls, losses: dict[str, list[npt.NDArray[np.float64]]]) -> "Perplexities":
+        """Put together the losses of each model on the same recordings."""
+        tokens = sum(len(each) for each in next(iter(losses.values())))
+        return cls(
+            tuple(Curve(f"real speech, {name}", binned(per)) for name, per in losses.items()),
+            {name: binned(per, QUARTER_S) for name, per in losses.items()},
+            tokens_to_s(tokens) / 3600,
+        )
+
+
+def perplexities(streams: Sequence[Ints], models: dict[str, TextlessSpeech]) -> Perplexities:
+    """Score real streams by every model."""
+    return Perplexities.of(
+        {name: [token_losses(model, s) for s in streams] for name, model in models.items()}
+    )
+
+
+@dataclass(frozen=True)
+class LongformRun:
+    """All that a run measured: scores of each recording, perplexities of real and of continued tokens."""
 
     real: tuple[Scores, ...]
     continued: tuple[Scores, ...]
-    curves: tuple[Curve, ...]
-    quarters: dict[str, list[float]]
+    foreseen: Perplexities
+    own: tuple[Curve, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
@@ -188,12 +216,11 @@ def run(
         name: [desk.losses(name, model, tokens[e.name], e.name) for e in examples]
         for name, model in models.items()
     }
-    curves = [Curve(f"real speech, {name}", binned(per)) for name, per in losses.items()]
-    for name, model in models.items():
-        own = [token_losses(model, stream) for stream in said[name]]
-        curves.append(Curve(f"continued by {name}", binned(own)))
-    quarters = {name: binned(per, 240.0) for name, per in losses.items()}
-    done = LongformRun(tuple(real), tuple(continued), tuple(curves), quarters)
+    own = tuple(
+        Curve(f"continued by {name}", binned([token_losses(model, each) for each in said[name]]))
+        for name, model in models.items()
+    )
+    done = LongformRun(tuple(real), tuple(continued), Perplexities.of(losses), own)
     (out / "scores.json").write_text(json.dumps(done.to_json(), indent=1) + "\n", "utf-8")
     return done
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from flows.longform import BIN_S, LongformRun
+from flows.longform import BIN_S, Curve, LongformRun, Perplexities
 from flows.longform_scores import Scores
 
 Row = Sequence[str]
+
+SEGMENT_MIN = 4
+"""Minutes of a training segment, marked in the plots."""
 
 
 def table(heading: Row, rows: Sequence[Row]) -> str:
@@ -23,18 +27,23 @@ def _given(values: Sequence[float], form: str = ".2f") -> str:
 
 def run_tables(done: LongformRun) -> str:
     """Return the tables of a run: scores of every recording, and perplexity by quarter."""
-    tables = [_score_table(done)]
-    quarters = [
+    tables = [_score_table(done), perplexity_table(done.foreseen)]
+    spans = [s for s in (*done.real, *done.continued) if s.coherence]
+    if spans:
+        tables.append(_coherence_table(spans))
+    return "\n".join(tables)
+
+
+def perplexity_table(done: Perplexities) -> str:
+    """Return perplexity by quarter, and the last over the first."""
+    rows = [
         [name, *(f"{value:.1f}" for value in values), _ratio(values)]
         for name, values in done.quarters.items()
     ]
     count = max((len(values) for values in done.quarters.values()), default=0)
     heads = [f"{4 * i}–{4 * i + 4} min" for i in range(count)]
-    tables.append(table(["perplexity of real tokens", *heads, "last / first"], quarters))
-    spans = [s for s in (*done.real, *done.continued) if s.coherence]
-    if spans:
-        tables.append(_coherence_table(spans))
-    return "\n".join(tables)
+    name = f"perplexity of real tokens ({done.hours:.1f} h)"
+    return table([name, *heads, "last / first"], rows)
 
 
 def _ratio(values: Sequence[float]) -> str:
@@ -81,6 +90,28 @@ def _coherence_table(spans: Sequence[Scores]) -> str:
     return table(["SC-L at word", *(str(100 * i) for i in places)], rows)
 
 
+def _draw_curves(axis: Any, curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        minutes = (np.arange(len(curve.values)) + 0.5) * BIN_S / 60
+        axis.plot(minutes, curve.values, marker=".", label=curve.name)
+    axis.axvline(SEGMENT_MIN, color="grey", linewidth=0.8, linestyle=":")
+    axis.set(title=f"perplexity (trained on {SEGMENT_MIN} min)", xlabel="minutes", yscale="log")
+
+
+def draw_perplexities(done: Perplexities, out: Path) -> None:
+    """Draw perplexity over time as `perplexity.png`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axis = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
+    _draw_curves(axis, done.curves)
+    axis.legend(fontsize=8)
+    figure.savefig(out / "perplexity.png", dpi=90)
+    pyplot.close(figure)
+
+
 def draw_run(done: LongformRun, out: Path) -> None:
     """Draw perplexity, naturalness, similarity and coherence over time as `longform.png`."""
     import matplotlib
@@ -89,11 +120,7 @@ def draw_run(done: LongformRun, out: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), layout="constrained")
-    for curve in done.curves:
-        minutes = (np.arange(len(curve.values)) + 0.5) * BIN_S / 60
-        axes[0, 0].plot(minutes, curve.values, marker=".", label=curve.name)
-    axes[0, 0].axvline(4, color="grey", linewidth=0.8, linestyle=":")
-    axes[0, 0].set(title="perplexity of tokens (trained on 4 min)", xlabel="minutes", yscale="log")
+    _draw_curves(axes[0, 0], (*done.foreseen.curves, *done.own))
     for scores in (*done.real, *done.continued):
         minutes = np.array(scores.centre_s) / 60
         name = scores.name.split(": ")[0]

@@ -1,6 +1,7 @@
 """Speech without text: `lectern continue` and `lectern longform`, the harness around it. Parsing only."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -142,6 +143,32 @@ def run(
     draw_run(done, out)
     (out / "tables.md").write_text(run_tables(done), "utf-8")
     print(json.dumps(done.to_json()) if as_json else run_tables(done))
+
+
+@longform.command()
+def perplexity(
+    streams: Annotated[Path, typer.Argument(help="Token streams of real speech (.npz).")],
+    out: Annotated[Path, typer.Option(help="Folder of table and plot.")],
+    baseline: Annotated[Path | None, typer.Option(help="Weights of a baseline.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how well real tokens are foreseen, over time and by quarter of 16 minutes."""
+    from flows.longform import perplexities
+    from flows.longform_plots import draw_perplexities, perplexity_table
+    from generation.longform.model import load_textless
+    from generation.training.endless import load_streams
+
+    try:
+        models = {"SpeechSSM": load_textless()[0]}
+        if baseline:
+            models["Transformer"] = load_textless(baseline)[0]
+        done = perplexities(list(load_streams(streams).values()), models)
+    except (LecternError, OSError) as error:
+        raise failed(error) from error
+    out.mkdir(parents=True, exist_ok=True)
+    draw_perplexities(done, out)
+    (out / "perplexity.md").write_text(perplexity_table(done), "utf-8")
+    print(json.dumps(asdict(done)) if as_json else perplexity_table(done))
 
 
 @longform.command()
