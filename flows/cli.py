@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, operate
+from flows.commands import manuscript, measure, operate, voice
 from flows.demo import demo
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 BOOKS: tuple[Callable[..., None], ...] = (
     *(demo, manuscript.chapters, manuscript.narrate),
-    *(measure.evaluate, measure.qa),
+    *(measure.evaluate, measure.evaluate_voices, measure.qa),
 )
 OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
@@ -28,6 +28,7 @@ OPERATORS: tuple[Callable[..., None], ...] = (
 for panel, commands in {"Books": BOOKS, "Operators": OPERATORS}.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(voice.app, name="voice", rich_help_panel="Books")
 
 
 if __name__ == "__main__":

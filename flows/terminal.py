@@ -1,6 +1,8 @@
 """What every command shares: exit codes, the `--json` option, the error console and the progress bar."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Annotated
 
@@ -21,6 +23,22 @@ class Exit(IntEnum):
     USAGE = 2
     NEEDS_REVIEW = 3
     REFUSED = 4
+
+
+@contextmanager
+def errors_said() -> Iterator[None]:
+    """Turn deliberate errors into one plain line and exit code 1, or 4 where something is refused."""
+    from generation.errors import LecternError
+    from qa.errors import QAError
+    from storage.errors import Refused, StorageError
+
+    try:
+        yield
+    except Refused as error:
+        failed(error)
+        raise typer.Exit(Exit.REFUSED) from error
+    except (LecternError, QAError, StorageError) as error:
+        raise failed(error) from error
 
 
 def failed(error: Exception) -> typer.Exit:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from storage import keys
 from storage.database import DELETION_LOCK, transaction
-from storage.errors import ConflictRefused, NotFound, Refused
+from storage.errors import ConflictRefused, ConsentRefused, NotFound, Refused
 from storage.models import Consent, Event, Manuscript, Production, Voice
 from storage.objects import ObjectStore, put_once
 from storage.states import ConsentState, VoiceState
@@ -289,6 +289,33 @@ def voice_named(session: Session, name: str) -> Voice:
         )
         raise NotFound(f"no voice is called '{name}'; there are: {', '.join(names) or 'none yet'}")
     return found
+
+
+def valid_consent(session: Session, voice: Voice, purpose: str) -> Consent:
+    """Return the newest consent of a voice that covers `purpose` at this moment.
+
+    Where and for which text it may be used is judged with the order (`productions.submit`).
+
+    Raises
+    ------
+    ConsentRefused
+        There is none: never given, revoked, not begun, lapsed, or for other uses.
+    """
+    now = session.scalar(select(func.now()))
+    why = "there is no consent"
+    for consent in reversed(voice.consents):
+        if consent.state != ConsentState.GIVEN:
+            fault = "the consent was revoked"
+        elif purpose not in consent.scope:
+            fault = f"the consent does not cover {purpose}"
+        elif now < consent.valid_from:
+            fault = f"the consent begins on {consent.valid_from:%Y-%m-%d}"
+        elif consent.valid_until is not None and now >= consent.valid_until:
+            fault = f"the consent ended on {consent.valid_until:%Y-%m-%d}"
+        else:
+            return consent
+        why = fault if why == "there is no consent" else why
+    raise ConsentRefused(f"voice '{voice.name}' cannot be used for this: {why}")
 
 
 def voices(session: Session) -> Sequence[Voice]:

@@ -1,33 +1,22 @@
 """Commands on a manuscript: `lectern chapters` lists it, `lectern narrate` makes its audiobook."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from flows.terminal import Exit, Json, console, failed, progress_bar
-from generation.errors import LecternError
-
-
-@contextmanager
-def _errors_said() -> Iterator[None]:
-    """Turn deliberate errors into one plain line and exit code 1."""
-    try:
-        yield
-    except LecternError as error:
-        raise failed(error) from error
+from flows.terminal import Exit, Json, console, errors_said, failed, progress_bar
 
 
 def chapters(book: Path, as_json: Json = False) -> None:
     """List a manuscript's chapters and which of them are read by default."""
     from generation.manuscript import read_manuscript
 
-    with _errors_said():
+    with errors_said():
         read = read_manuscript(book)
     rows = [
         {"number": c.number, "title": c.title, "kind": c.kind.value, "words": c.words}
@@ -56,7 +45,15 @@ def chapters(book: Path, as_json: Json = False) -> None:
 def narrate(
     book: Path,
     out: Annotated[Path, typer.Option(help="Directory for the audiobook.")],
-    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    voice: Annotated[
+        str, typer.Option(help="A house voice, an enrolled one, or a recording (WAV, FLAC).")
+    ] = "joe",
+    consent: Annotated[
+        Path | None, typer.Option(help="For a recording: its owner's signed consent (TOML).")
+    ] = None,
+    own_voice: Annotated[
+        str | None, typer.Option(help="For a recording of yourself: your name.")
+    ] = None,
     chapters: Annotated[str, typer.Option(help='Which chapters, such as "1-3,5".')] = "",
     seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
     lexicon: Annotated[Path | None, typer.Option(help="The book's pronunciations (TOML).")] = None,
@@ -65,15 +62,21 @@ def narrate(
     """Narrate a manuscript: FLAC and MP3 a chapter, an M4B of the whole, and release.json."""
     from flows.narrate import default_device
     from flows.narrate import narrate as narrate_book
-    from generation.voices import house_voices, load_cast
+    from flows.settings import Settings
+    from flows.voices import UnknownVoice, find_voice
+    from generation.voices import load_cast
 
-    with _errors_said(), progress_bar() as bar:
-        voices = house_voices()
-        if voice not in voices:
-            console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
-            raise typer.Exit(Exit.USAGE)
+    with errors_said(), progress_bar() as bar:
         task = bar.add_task("reading", total=None)
-        cast = load_cast(voices[voice], default_device())
+        with TemporaryDirectory() as folder:
+            try:
+                found = find_voice(voice, Settings(), Path(folder), consent, own_voice)
+            except UnknownVoice as error:
+                failed(error)
+                raise typer.Exit(Exit.USAGE) from error
+            if found.experimental:
+                console.print(f"lectern: the voice {found.name} is experimental: listen closely")
+            cast = load_cast(found, default_device())
         done = narrate_book(
             book,
             cast,
