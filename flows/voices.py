@@ -35,7 +35,7 @@ from generation.weights import load_weights
 from qa.audio import as_audio
 from qa.speaker import WINDOW_S, sliding_embeddings
 from storage import enrolment
-from storage.enrolment import NARRATION, PUBLICATION, WORLD, ConsentTerms
+from storage.enrolment import NARRATION, WORLD, ConsentTerms
 from storage.errors import ConsentRefused, NotFound
 from storage.keys import digest_of
 from storage.models import Voice as VoiceRow
@@ -64,7 +64,7 @@ class ConsentRecord(BaseModel):
     signatory: str = Field(min_length=1)
     statement: str = Field(min_length=1)
     scope: tuple[Literal["narration", "publication"], ...] = Field(
-        default=(NARRATION, PUBLICATION), min_length=1
+        default=("narration", "publication"), min_length=1
     )
     territories: tuple[str, ...] = Field(default=(WORLD,), min_length=1)
     valid_from: datetime | date | None = None

@@ -154,7 +154,7 @@ def check(recording: Recording) -> Checked:
         )
     speech = _speech(level)
     speech_s = float(speech.sum()) * _FRAME / SAMPLE_RATE_HZ
-    if speech_s < PROMPT_S:
+    if speech_s + _FRAME / SAMPLE_RATE_HZ < PROMPT_S:
         raise VoicePromptError(
             f"the voice prompt holds {speech_s:.1f} s of speech in {recording.duration_s:.1f} s: "
             f"give at least {PROMPT_S:.0f} s, better 10"

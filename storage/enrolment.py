@@ -301,7 +301,7 @@ def valid_consent(session: Session, voice: Voice, purpose: str) -> Consent:
     ConsentRefused
         There is none: never given, revoked, not begun, lapsed, or for other uses.
     """
-    now = session.scalar(select(func.now()))
+    now = session.execute(select(func.now())).scalar_one()
     why = "there is no consent"
     for consent in reversed(voice.consents):
         if consent.state != ConsentState.GIVEN:

@@ -295,14 +295,15 @@ class SoundStreamCodec:
         codes = np.arange(self.codebook_size)
         track = pitch_of_codes(codes)
         log_f0 = np.log(track.f0_hz.reshape(-1, 2).mean(1))
+        log_f0[0] = log_f0.mean()  # unvoiced
         pitch = np.concatenate(
             [(log_f0 - log_f0.mean())[:, None], track.voiced.reshape(-1, 2)], 1
         ).astype(np.float32)
         pitch /= np.sqrt(pitch.var(0).sum())
         spectral = torch.nn.functional.pad(books, (0, pitch.shape[1]))
-        heard = torch.nn.functional.pad(
-            torch.from_numpy(pitch) * spread, (books.shape[-1], 0)
-        ).to(books.device)
+        heard = torch.nn.functional.pad(torch.from_numpy(pitch) * spread, (books.shape[-1], 0)).to(
+            books.device
+        )
         return torch.cat([spectral[:PITCH_STREAM], heard[None], spectral[PITCH_STREAM:]])
 
     def encode(self, waveform: Floats) -> npt.NDArray[np.int64]:

@@ -50,7 +50,7 @@ def likelihoods(tokenizer: Tokenizer, features: TokenFeatures) -> Floats:
     summed = np.zeros_like(share)
     np.add.at(summed.T, classes, share.T)
     smooth = (1 - _FLOOR) * summed[:, classes] + _FLOOR / len(set(classes.tolist()))
-    return np.log(smooth).astype(np.float32)
+    return np.asarray(np.log(smooth), np.float32)
 
 
 def align(units: Ints, likely: Floats) -> Alignment:

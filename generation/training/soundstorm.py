@@ -290,8 +290,12 @@ def main() -> None:
     parser.add_argument(
         "--codebooks", type=Path, help="weights of the `latent` codec, if it is that"
     )
-    parser.add_argument("--codec", type=Path, help="weights of the `soundstream` codec, if it is that")
-    parser.add_argument("--init", type=Path, help="weights of a SoundStorm to start from, as they fit")
+    parser.add_argument(
+        "--codec", type=Path, help="weights of the `soundstream` codec, if it is that"
+    )
+    parser.add_argument(
+        "--init", type=Path, help="weights of a SoundStorm to start from, as they fit"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     training = [example for path in args.train for example in load_examples(path)]

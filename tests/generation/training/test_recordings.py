@@ -82,7 +82,7 @@ def test_a_clip_ends_as_a_paragraph() -> None:
 
 
 def test_real_clips_are_kept_and_one_with_a_wrong_text_is_left_out(tokenizer: Tokenizer) -> None:
-    rows = [row for row in manifest(DATA) if row["corpus"] == "kathleen"][:4]
+    rows = [row for row in manifest(DATA) if row["corpus"] == "kathleen"][:8:2]
     clips = [clip for row in rows if (clip := read_clip(DATA, row)) is not None]
     assert len(clips) == 4
     wrong = clip_units("Twelve quick questions about the geography of Peru.")
