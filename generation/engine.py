@@ -6,7 +6,9 @@ here: a worker hands in chapters and takes out windows, each with the snapshot i
 it can be read again by itself.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +22,9 @@ from generation.rendering import Renderer, WindowReading
 from generation.speechssm.model import SpeechSSM
 from generation.speechssm.reading import Reader, Sampling, Snapshot
 from generation.windows import Window
+
+WINDOWS_WAITING = 16
+"""Windows read and not yet taken: two rounds of 8 lanes, which tend to end their windows together."""
 
 
 @dataclass(frozen=True)
@@ -110,22 +115,36 @@ class Engine:
     def narrate(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowSound]:
         """Read and render every window of every job; windows of a job come in order.
 
+        Reading goes on here while windows are rendered in threads of their own. No more than
+        WINDOWS_WAITING are ever between the two, so that memory does not depend on who is faster.
+
         Raises
         ------
         NarrationError
             A window could not be read to its end.
         """
-        waiting: list[WindowRead] = []
-        for read in self.read(jobs):
-            waiting.append(read)
-            if len(waiting) >= self._renderer.batch:
-                yield from self._render(waiting)
-                waiting = []
-        yield from self._render(waiting)
+        batch: list[WindowRead] = []
+        rendering: deque[Future[list[WindowSound]]] = deque()
+        most = -(-WINDOWS_WAITING // self._renderer.batch)
+        pool = ThreadPoolExecutor(self._renderer.threads, thread_name_prefix="render")
+        try:
+            for read in self.read(jobs):
+                batch.append(read)
+                if len(batch) == self._renderer.batch:
+                    rendering.append(pool.submit(self._render, batch))
+                    batch = []
+                while rendering and (len(rendering) > most or rendering[0].done()):
+                    yield from rendering.popleft().result()
+            if batch:
+                rendering.append(pool.submit(self._render, batch))
+            while rendering:
+                yield from rendering.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _render(self, reads: list[WindowRead]) -> Iterator[WindowSound]:
-        for index, waveform in self._renderer.render([r.reading for r in reads]):
-            yield WindowSound(reads[index], waveform)
+    def _render(self, reads: list[WindowRead]) -> list[WindowSound]:
+        waveforms = dict(self._renderer.render([read.reading for read in reads]))
+        return [WindowSound(read, waveforms[index]) for index, read in enumerate(reads)]
 
     def read(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowRead]:
         """Read every window of every job, as many jobs at once as there are lanes."""

@@ -4,6 +4,7 @@ A voice is one TOML file beside the weights: its consent record, in the words of
 it was made from, and the names of its weight files.
 """
 
+import os
 import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,7 +16,6 @@ from generation.codec import Codec
 from generation.codec.latent import LatentCodec
 from generation.errors import WeightsError
 from generation.rendering import Renderer, VoicePrompt
-from generation.soundstorm.decoding import Decoding
 from generation.soundstorm.model import SoundStorm, SoundStormConfig
 from generation.speechssm.model import SpeechConfig, SpeechSSM
 from generation.weights import Weights, load_into, load_weights
@@ -66,25 +66,45 @@ def house_voices() -> dict[str, HouseVoice]:
 
 
 def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
-    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
+    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged.
+
+    Parameters
+    ----------
+    voice
+        Whose.
+    device
+        Where they run. On a CPU every matrix product of this process gets one thread from here on:
+        windows are rendered beside each other instead.
+    batch
+        Windows filled at once.
+    threads
+        Windows (batches of them) rendered beside each other; 0 for one a core, on a GPU one.
+    """
+    if device == "cpu":
+        torch.set_num_threads(1)
+        threads = threads or len(os.sched_getaffinity(0))
     read = load_weights(WEIGHTS / "speechssm.safetensors", "speechssm")
     reader = SpeechSSM(SpeechConfig.from_dict(read.config))
     load_into(reader, read)
     spoken = load_weights(WEIGHTS / voice.soundstorm, "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec, prompt = load_codec(voice.codec, threads), load_weights(WEIGHTS / voice.prompt, "prompt")
+    codec, prompt = load_codec(voice.codec, device), load_weights(WEIGHTS / voice.prompt, "prompt")
     renderer = Renderer(
-        soundstorm.to(device), codec, _prompt(prompt, codec.levels), Decoding(), batch
+        soundstorm.to(device),
+        codec,
+        _prompt(prompt, codec.levels),
+        batch=batch,
+        threads=max(1, threads),
     )
     digests = {"speechssm": read.digest, "soundstorm": spoken.digest, "codec": codec.digest}
     return Cast(voice, reader.to(device).eval(), renderer, digests, prompt.digest)
 
 
-def load_codec(name: str, threads: int = 0) -> Codec:
+def load_codec(name: str, device: str = "cpu") -> Codec:
     """Load a codec by the name of its design; raises WeightsError for an unknown one."""
     if name == "latent":
-        return LatentCodec.load(WEIGHTS / "latent.safetensors", threads)
+        return LatentCodec.load(WEIGHTS / "latent.safetensors", device)
     raise WeightsError(f"no codec {name!r}: this build has latent")
 
 

@@ -50,7 +50,9 @@ class HifiGan:
         self._weights = {name: self._laid_out(name, value) for name, value in weights.items()}
 
     def _laid_out(self, name: str, value: Tensor) -> Tensor:
-        value = value.to(self._device, torch.float32 if name.startswith("conv_post") else self._dtype)
+        value = value.to(
+            self._device, torch.float32 if name.startswith("conv_post") else self._dtype
+        )
         if value.ndim == 1:
             return value
         return value[:, :, None].contiguous(memory_format=torch.channels_last)
