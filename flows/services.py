@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from flows.logs import log_to
 from flows.settings import Settings
 from storage.database import connect, migrate
 from storage.objects import ObjectStore, open_store
@@ -34,6 +35,7 @@ def services(settings: Settings) -> Iterator[Services]:
 
 @contextmanager
 def _opened(settings: Settings, url: str) -> Iterator[Services]:
+    log_to(settings)
     migrate(url)
     engine = connect(url)
     try:

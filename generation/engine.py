@@ -7,7 +7,7 @@ it can be read again by itself.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ import torch
 
 from generation.errors import NarrationError
 from generation.noise import content_seed
-from generation.rates import TOKEN_RATE_HZ
+from generation.rates import tokens_to_s
 from generation.rendering import Renderer, WindowReading
 from generation.speechssm.model import SpeechSSM
 from generation.speechssm.reading import Reader, Sampling, Snapshot
@@ -51,7 +51,8 @@ class WindowRead:
     """One window as read: not yet sound.
 
     `entry` is the state the window was entered with; `forced` counts advances that had to be forced (each
-    a failure); `exit` the state after it, which is the next window's entry.
+    a failure); `complete` is False where the reading was given up before its text ended; `exit` is the
+    state after it, which is the next window's entry.
     """
 
     key: str
@@ -61,6 +62,7 @@ class WindowRead:
     entry: Snapshot
     exit: Snapshot
     forced: int
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Engine:
         pool = ThreadPoolExecutor(self._renderer.threads, thread_name_prefix="render")
         try:
             for read in self.read(jobs):
+                _refuse_given_up(read)
                 batch.append(read)
                 if len(batch) == self._renderer.batch:
                     rendering.append(pool.submit(self._render, batch))
@@ -146,14 +149,19 @@ class Engine:
         waveforms = dict(self._renderer.render([read.reading for read in reads]))
         return [WindowSound(read, waveforms[index]) for index, read in enumerate(reads)]
 
-    def read(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowRead]:
-        """Read every window of every job, as many jobs at once as there are lanes."""
+    def read(self, jobs: Iterable[ChapterJob]) -> Generator[WindowRead, None, None]:
+        """Read every window of every job, as many jobs at once as there are lanes.
+
+        `jobs` is asked for another one before each step while a lane is free, also after it had none: a
+        queue that is empty now may fill again. The reading ends when no lane has work left.
+        """
         source = iter(jobs)
         try:
             self._fill_lanes(source)
             while self._lanes:
                 for lane in self._reader.step():
-                    yield self._finish_window(lane)
+                    if lane in self._lanes:
+                        yield self._finish_window(lane)
                 if self._free:
                     self._fill_lanes(source)
         finally:
@@ -161,6 +169,16 @@ class Engine:
                 self._reader.release(lane)
             self._free = sorted([*self._free, *self._lanes], reverse=True)
             self._lanes.clear()
+
+    def abandon(self, key: str) -> None:
+        """Stop reading the job of that key, between two windows of `read`; its lane is free at once."""
+        for lane in [n for n, held in self._lanes.items() if held.job.key == key]:
+            self._reader.release(lane)
+            self._free_lane(lane)
+
+    def _free_lane(self, lane: int) -> None:
+        del self._lanes[lane]
+        self._free.append(lane)
 
     def _fill_lanes(self, source: Iterator[ChapterJob]) -> None:
         while self._free and (job := next(source, None)) is not None:
@@ -186,12 +204,6 @@ class Engine:
         held = self._lanes[lane]
         job, window = held.job, held.window
         said = self._reader.collect(lane)
-        if not said.complete:
-            raise NarrationError(
-                f"window {window.number} of {job.key} was given up after {len(said.tokens)} tokens "
-                f"({len(said.tokens) / TOKEN_RATE_HZ:.0f} s) before its text ended: "
-                "read it again with another take"
-            )
         after = self._reader.snapshot(lane)
         reading = WindowReading(
             units=job.units,
@@ -200,11 +212,21 @@ class Engine:
             pointer=said.pointer.numpy() + window.start,
             seed=held.seed,
         )
-        done = WindowRead(job.key, window, job.take, reading, held.entry, after, said.forced)
+        done = WindowRead(
+            job.key, window, job.take, reading, held.entry, after, said.forced, said.complete
+        )
         held.number, held.entry = held.number + 1, after
         if held.number < len(job.windows):
             self._begin(lane)
         else:
-            del self._lanes[lane]
-            self._free.append(lane)
+            self._free_lane(lane)
         return done
+
+
+def _refuse_given_up(read: WindowRead) -> None:
+    if not read.complete:
+        raise NarrationError(
+            f"window {read.window.number} of {read.key} was given up after "
+            f"{tokens_to_s(len(read.reading.tokens)):.0f} s, before its text ended: "
+            "read it again with another take"
+        )

@@ -1,19 +1,24 @@
-"""House voices: a prompt, the codec it speaks through, the weights it needs, and what its data allows.
+"""Voices: a prompt, the codec it speaks through, and the weights it needs.
 
-A voice is one TOML file beside the weights: its consent record, in the words of the licence of the data
-it was made from, and the names of its weight files.
+A house voice is one TOML file beside the weights: its consent record, in the words of the licence of the
+data it was made from, and the names of its weight files. Any other voice is a prompt that was made of a
+recording (`generation.prompt`); all of those share one SoundStorm and the `soundstream` codec.
 """
 
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from generation.codec import Codec
 from generation.codec.latent import LatentCodec
+from generation.codec.soundstream import DESIGN, SoundStreamCodec
 from generation.errors import WeightsError
 from generation.rendering import Renderer, VoicePrompt
 from generation.soundstorm.model import SoundStorm, SoundStormConfig
@@ -25,20 +30,39 @@ VOICES = Path(__file__).parent / "house_voices"
 DEFAULT_VOICE = "joe"
 
 
-@dataclass(frozen=True)
-class HouseVoice:
-    """A voice that ships with Lectern.
+PROMPTED_SOUNDSTORM = "soundstorm-any.safetensors"
+"""What speaks with every voice that is not a house voice."""
 
-    `consent` holds the record that says who the voice belongs to and what its data allows; `codec` is
-    `latent` or `soundstream`; `soundstorm` and `prompt` are file names under `generation/weights`.
+
+@dataclass(frozen=True)
+class Voice:
+    """What a cast is loaded from.
+
+    `codec` is `latent` or `soundstream`; `soundstorm` and `prompt` are weight files. `experimental`: its
+    figures (docs/voices.md) are not yet good enough to publish with.
     """
 
     name: str
-    description: str
     codec: str
-    soundstorm: str
-    prompt: str
+    soundstorm: Path
+    prompt: Path
+    experimental: bool
+
+
+@dataclass(frozen=True)
+class HouseVoice(Voice):
+    """A voice that ships with Lectern.
+
+    `consent` holds the record that says who the voice belongs to and what its data allows.
+    """
+
+    description: str
     consent: dict[str, str]
+
+
+def prompted_voice(name: str, prompt: Path) -> Voice:
+    """Describe the voice of a prompt file that `generation.prompt` made of a recording."""
+    return Voice(name, DESIGN, WEIGHTS / PROMPTED_SOUNDSTORM, prompt, experimental=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +72,7 @@ class Cast:
     `digests`: SHA-256 of each weight file's content, by part; `prompt_digest`: of the voice prompt.
     """
 
-    voice: HouseVoice
+    voice: Voice
     reader: SpeechSSM
     renderer: Renderer
     digests: dict[str, str]
@@ -61,19 +85,62 @@ def house_voices() -> dict[str, HouseVoice]:
     voices = {}
     for path in sorted(VOICES.glob("*.toml")):
         record = tomllib.loads(path.read_text("utf-8"))
-        voices[path.stem] = HouseVoice(name=path.stem, **record)
+        files = {part: WEIGHTS / record.pop(part) for part in ("soundstorm", "prompt")}
+        voices[path.stem] = HouseVoice(name=path.stem, **files, **record)
     return voices
 
 
-def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
-    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged.
+def weight_files(voice: Voice) -> dict[str, Path]:
+    """Return the weight files that a voice needs, by part."""
+    return {
+        "speechssm": WEIGHTS / "speechssm.safetensors",
+        "soundstorm": voice.soundstorm,
+        "codec": WEIGHTS / f"{voice.codec}.safetensors",
+        "prompt": voice.prompt,
+    }
+
+
+def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
+    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
+    files = weight_files(voice)
+    reader, digest = load_reader(files["speechssm"], device)
+    speaker = load_speaker(voice.codec, files, device, batch, threads)
+    digests = {"speechssm": digest, **speaker.digests}
+    return Cast(voice, reader, speaker.renderer, digests, speaker.prompt_digest)
+
+
+@dataclass(frozen=True)
+class Speaker:
+    """What speaks with one voice: SoundStorm, codec and prompt; digests as in `Cast`."""
+
+    renderer: Renderer
+    digests: dict[str, str]
+    prompt_digest: str
+
+
+def load_reader(path: Path, device: str = "cpu") -> tuple[SpeechSSM, str]:
+    """Load a SpeechSSM and its digest; raises WeightsError where the file cannot be used."""
+    weights = load_weights(path, "speechssm")
+    reader = SpeechSSM(SpeechConfig.from_dict(weights.config))
+    load_into(reader, weights)
+    return reader.to(device).eval(), weights.digest
+
+
+def load_speaker(
+    codec_name: str,
+    files: Mapping[str, Path],
+    device: str = "cpu",
+    batch: int = 1,
+    threads: int = 0,
+) -> Speaker:
+    """Load what speaks with a voice from its `soundstorm`, `codec` and `prompt` files.
 
     Parameters
     ----------
-    voice
-        Whose.
+    codec_name, files
+        Its codec's design, and its files by part.
     device
-        Where they run. On a CPU every matrix product of this process gets one thread from here on:
+        Where it runs. On a CPU every matrix product of this process gets one thread from here on:
         windows are rendered beside each other instead.
     batch
         Windows filled at once.
@@ -83,13 +150,11 @@ def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: i
     if device == "cpu":
         torch.set_num_threads(1)
         threads = threads or len(os.sched_getaffinity(0))
-    read = load_weights(WEIGHTS / "speechssm.safetensors", "speechssm")
-    reader = SpeechSSM(SpeechConfig.from_dict(read.config))
-    load_into(reader, read)
-    spoken = load_weights(WEIGHTS / voice.soundstorm, "soundstorm")
+    spoken = load_weights(files["soundstorm"], "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec, prompt = load_codec(voice.codec, device), load_weights(WEIGHTS / voice.prompt, "prompt")
+    codec = load_codec(codec_name, files["codec"], soundstorm.config.levels, device)
+    prompt = load_weights(files["prompt"], "prompt")
     renderer = Renderer(
         soundstorm.to(device),
         codec,
@@ -97,15 +162,30 @@ def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: i
         batch=batch,
         threads=max(1, threads),
     )
-    digests = {"speechssm": read.digest, "soundstorm": spoken.digest, "codec": codec.digest}
-    return Cast(voice, reader.to(device).eval(), renderer, digests, prompt.digest)
+    return Speaker(renderer, {"soundstorm": spoken.digest, "codec": codec.digest}, prompt.digest)
 
 
-def load_codec(name: str, device: str = "cpu") -> Codec:
-    """Load a codec by the name of its design; raises WeightsError for an unknown one."""
+def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.float32]:
+    """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
+    prompt = load_weights(files["prompt"], "prompt")
+    levels = prompt.tensors["codes"].shape[1]
+    codec = load_codec(codec_name, files["codec"], levels)
+    return codec.decode(_prompt(prompt, levels).codes, 0)
+
+
+def load_codec(
+    name: str, path: Path | None = None, levels: int | None = None, device: str = "cpu"
+) -> Codec:
+    """Load a codec by the name of its design; raises WeightsError for an unknown one.
+
+    `levels` is how many codebooks to use where the design leaves a choice (`soundstream`); all by default.
+    """
+    path = path or WEIGHTS / f"{name}.safetensors"
     if name == "latent":
-        return LatentCodec.load(WEIGHTS / "latent.safetensors", device)
-    raise WeightsError(f"no codec {name!r}: this build has latent")
+        return LatentCodec.load(path, device)
+    if name == DESIGN:
+        return SoundStreamCodec.load(path, levels=levels)
+    raise WeightsError(f"no codec {name!r}: this build has latent and soundstream")
 
 
 def _prompt(weights: Weights, levels: int) -> VoicePrompt:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 
-from qa import verdicts
+from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import naturalness
 from qa.pitch import base_pitch, pitch
+from qa.places import Confusion, learn_confusions, unexplained
 from qa.rate import tempo
 from qa.recognisers import Transcript, transcribe
 from qa.report import (
-    FindingEntry,
     HeardEntry,
+    MisheardEntry,
     NaturalnessPart,
     Report,
     SignalPart,
@@ -25,15 +27,13 @@ from qa.report import (
     StretchEntry,
     SuspectEntry,
     VoicePart,
-    WindowEntry,
     WordsPart,
     threshold_entries,
+    verdict_parts,
 )
 from qa.signal import (
     Pause,
     bandwidth_hz,
-    clicks,
-    clipped_peaks_per_s,
     compare_joints,
     hum,
     levels,
@@ -42,9 +42,10 @@ from qa.signal import (
 )
 from qa.speaker import DEFAULT_MODEL, track_speaker
 from qa.spec import measure_spec
-from qa.suspects import Confusion, learn_confusions, unexplained, weigh_errors
-from qa.verdicts import Finding, Question, Spans, Thresholds, Verdict
-from qa.words import WordReport, compare
+from qa.suspects import weigh_errors
+from qa.thresholds import Thresholds
+from qa.waveform import clicks, flat_tops_per_s
+from qa.words import WordReport, compare, count_misheard
 
 ALL_QUESTIONS = frozenset(Question) - {Question.SPEC}
 """What is asked by default; the store's figures are asked of finished files only."""
@@ -58,7 +59,6 @@ _PACKAGES = (
     "speechmos",
     "pyworld",
 )
-_SEVERITY = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +138,9 @@ def judge(
         spec_part = SpecPart.model_validate(spec)
         findings += verdicts.judge_spec(spec, settings.limits)
     findings += _too_short(audio, windows, silences, settings.limits)
-    findings.sort(key=lambda f: (_SEVERITY[f.verdict], f.start_s, f.check))
     return Report(
         source=_source(audio, path.name if path else settings.name, context),
-        verdict=verdicts.overall(findings),
-        findings=[FindingEntry.model_validate(f) for f in findings],
-        windows=[_window(a, b, findings) for a, b in windows],
+        **verdict_parts(asked, windows, findings),
         words=words_part,
         voice=voice_part,
         naturalness=natural_part,
@@ -163,14 +160,15 @@ def _judge_words(
     speech: Audio, context: Context, settings: Settings
 ) -> tuple[WordsPart, Transcript, list[Finding]]:
     transcript = transcribe(speech, settings.threads)
-    findings = verdicts.judge_loops(transcript.loops)
+    findings = word_verdicts.judge_loops(transcript.loops)
     heard = [HeardEntry.model_validate(w) for w in transcript.words]
     if context.text is None:
+        findings.append(word_verdicts.without_text(speech.duration_s))
         return _words_part(heard, None, []), transcript, findings
     report = compare(context.text, transcript)
     suspects = weigh_errors(speech, report, transcript, settings.threads)
-    left = unexplained(suspects, context.learned | learn_confusions([report]))
-    findings += verdicts.judge_words(report, left, settings.limits)
+    left = unexplained(suspects, context.learned | learn_confusions(count_misheard(report)))
+    findings += word_verdicts.judge_words(report.missing, report.doubled, left, settings.limits)
     entries = [SuspectEntry.model_validate(s) for s in suspects]
     return _words_part(heard, report, entries), transcript, findings
 
@@ -178,20 +176,21 @@ def _judge_words(
 def _words_part(
     heard: list[HeardEntry], report: WordReport | None, suspects: list[SuspectEntry]
 ) -> WordsPart:
-    total = report.total if report else None
+    if report is None:
+        return WordsPart(transcript=heard)
+    total = report.total
     return WordsPart(
         transcript=heard,
-        words=total.words if total else None,
-        substitutions=total.substitutions if total else None,
-        deletions=total.deletions if total else None,
-        insertions=total.insertions if total else None,
-        word_error_rate=total.rate if total else None,
-        missing=[StretchEntry.model_validate(s) for s in report.missing] if report else [],
-        doubled=[StretchEntry.model_validate(s) for s in report.doubled] if report else [],
-        missing_or_doubled_per_10k_words=report.missing_or_doubled_per_10k_words
-        if report
-        else None,
+        words=total.words,
+        substitutions=total.substitutions,
+        deletions=total.deletions,
+        insertions=total.insertions,
+        word_error_rate=total.rate,
+        missing=[StretchEntry.model_validate(s) for s in report.missing],
+        doubled=[StretchEntry.model_validate(s) for s in report.doubled],
+        missing_or_doubled_per_10k_words=report.missing_or_doubled_per_10k_words,
         suspects=suspects,
+        misheard=[MisheardEntry.model_validate(m) for m in count_misheard(report)],
     )
 
 
@@ -210,17 +209,21 @@ def _judge_voice(
     findings += verdicts.judge_pitch(base, settings.limits)
     findings += verdicts.judge_tempo(pace, settings.limits)
     part = VoicePart(
+        embedding=track.median.tolist(),
         centre_s=track.centre_s.tolist(),
+        speech_share=track.speech_share.tolist(),
         to_median=track.to_median.tolist(),
         to_prompt=None if track.to_prompt is None else track.to_prompt.tolist(),
         mean_to_prompt=None if track.to_prompt is None else track.to_prompt.mean(),
         drift_per_hour=track.drift_per_hour,
         pitch_centre_s=base.centre_s.tolist(),
         base_semitones=base.semitones.tolist(),
+        base_pitch_hz=base.base_hz,
         median_pitch_hz=contour.median_hz,
         pitch_spread_semitones=contour.spread_semitones,
         tempo_centre_s=pace.centre_s.tolist(),
         relative_tempo=pace.relative.tolist(),
+        tempo=pace.expected_ratio,
     )
     return part, findings
 
@@ -238,10 +241,12 @@ def _judge_signal(
     limits = settings.limits
     whole, mains, noise = levels(audio), hum(audio), track_noise(audio)
     joints = compare_joints(audio, context.joints_s)
-    flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
+    flat = [flat_tops_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
     findings += verdicts.judge_pauses(silences, audio.duration_s, context.long_pauses_s, limits)
-    findings += verdicts.judge_clicks(clicks(audio))
+    findings += verdicts.judge_clicks(
+        clicks(audio, limits.click_least_db, limits.click_most_ms), limits
+    )
     findings += verdicts.judge_noise(noise, limits)
     findings += verdicts.judge_clipping(windows, flat, limits)
     findings += verdicts.judge_joints(joints, limits)
@@ -280,21 +285,6 @@ def _too_short(
                 )
             )  # fmt: skip
     return findings
-
-
-def _window(start_s: float, end_s: float, findings: Sequence[Finding]) -> WindowEntry:
-    """Give the verdict on one window: that of what is found in it, the whole recording's figures aside."""
-    inside = [
-        f
-        for f in findings
-        if f.start_s < end_s and f.end_s > start_s and f.question != Question.SPEC
-    ]
-    return WindowEntry(
-        start_s=start_s,
-        end_s=end_s,
-        verdict=verdicts.overall(inside),
-        reasons=[f.reason for f in inside],
-    )
 
 
 def _source(audio: Audio, name: str, context: Context) -> Source:

@@ -7,16 +7,16 @@ Numbers are rounded before the digest is taken, and series are columns, so that 
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from qa.verdicts import Question, Thresholds, Verdict
+from qa.findings import Finding, Question, Spans, Verdict, by_question, overall
+from qa.thresholds import Thresholds
 
-SCHEMA_VERSION = 1
+_SEVERITY = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
 
 
 def _rounded(value: Any) -> Any:
@@ -37,11 +37,13 @@ Column = Annotated[list[float | None], BeforeValidator(_column)]
 MaybeColumn = Annotated[list[float | None] | None, BeforeValidator(_column)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of a report: frozen, and nothing in it that is not declared."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
-class Source(_Part):
+class Source(Part):
     """What was judged."""
 
     name: str = Field(description="file name, or empty for an array")
@@ -54,8 +56,8 @@ class Source(_Part):
     )
 
 
-class FindingEntry(_Part):
-    """One thing to look at; see `qa.verdicts.Finding`."""
+class FindingEntry(Part):
+    """One thing to look at; see `qa.findings.Finding`."""
 
     question: Question
     check: str
@@ -67,8 +69,12 @@ class FindingEntry(_Part):
     limit: Number
     unit: str
 
+    def finding(self) -> Finding:
+        """Return it as the measures made it."""
+        return Finding(**self.model_dump())
 
-class WindowEntry(_Part):
+
+class WindowEntry(Part):
     """The verdict on one window, with its reasons."""
 
     start_s: Number
@@ -77,7 +83,7 @@ class WindowEntry(_Part):
     reasons: list[str]
 
 
-class HeardEntry(_Part):
+class HeardEntry(Part):
     """A word of the transcript."""
 
     text: str
@@ -85,8 +91,8 @@ class HeardEntry(_Part):
     end_s: Number
 
 
-class SuspectEntry(_Part):
-    """A place where transcript and text part; see `qa.suspects.Suspect`."""
+class SuspectEntry(Part):
+    """A place where transcript and text part; see `qa.places.Suspect`."""
 
     expected: str
     heard: str
@@ -95,9 +101,11 @@ class SuspectEntry(_Part):
     end_s: Number
     doubt_nats: Number
     phone_distance: Number
+    confirmed: bool
+    unspoken_share: MaybeNumber
 
 
-class StretchEntry(_Part):
+class StretchEntry(Part):
     """A run of words missing or said twice."""
 
     sentence: int
@@ -106,38 +114,55 @@ class StretchEntry(_Part):
     end_s: Number
 
 
-class WordsPart(_Part):
+class MisheardEntry(Part):
+    """How often a word was heard as one other; see `qa.places.Misheard`."""
+
+    expected: str
+    heard: str
+    places: int
+    stands: int
+
+
+class WordsPart(Part):
     """Words: the transcript and, where there is a text, how it keeps to it."""
 
     transcript: list[HeardEntry]
-    words: int | None = Field(description="words of the text; null without one")
-    substitutions: int | None
-    deletions: int | None
-    insertions: int | None
-    word_error_rate: MaybeNumber
-    missing: list[StretchEntry]
-    doubled: list[StretchEntry]
-    missing_or_doubled_per_10k_words: MaybeNumber
-    suspects: list[SuspectEntry]
+    words: int | None = Field(default=None, description="words of the text; null without one")
+    substitutions: int | None = None
+    deletions: int | None = None
+    insertions: int | None = None
+    word_error_rate: MaybeNumber = None
+    missing: list[StretchEntry] = []
+    doubled: list[StretchEntry] = []
+    missing_or_doubled_per_10k_words: MaybeNumber = None
+    suspects: list[SuspectEntry] = []
+    misheard: list[MisheardEntry] = Field(
+        default=[],
+        description="words heard as one other word: what a book's confusions are learned from",
+    )
 
 
-class VoicePart(_Part):
+class VoicePart(Part):
     """Voice over time: GE2E (or another embedding) every half second, base pitch, tempo."""
 
+    embedding: Column = Field(description="median of the windows with speech, unit length")
     centre_s: Column
+    speech_share: Column
     to_median: Column
     to_prompt: MaybeColumn
     mean_to_prompt: MaybeNumber
     drift_per_hour: Number
     pitch_centre_s: Column
     base_semitones: Column
+    base_pitch_hz: MaybeNumber = Field(description="20th percentile of pitch, median over spans")
     median_pitch_hz: MaybeNumber
     pitch_spread_semitones: MaybeNumber
     tempo_centre_s: Column
     relative_tempo: Column
+    tempo: MaybeNumber = Field(description="median tempo as a multiple of the table's narrator")
 
 
-class NaturalnessPart(_Part):
+class NaturalnessPart(Part):
     """DNSMOS P.835 over time."""
 
     centre_s: Column
@@ -150,7 +175,7 @@ class NaturalnessPart(_Part):
     slope_per_hour: Number
 
 
-class SignalPart(_Part):
+class SignalPart(Part):
     """Levels, noise, hum, bandwidth and pauses."""
 
     speech_dbfs: Number
@@ -168,7 +193,7 @@ class SignalPart(_Part):
     joints_excess_db: MaybeNumber
 
 
-class SpecPart(_Part):
+class SpecPart(Part):
     """The finished file beside a store's figures; see `qa.spec.Spec`."""
 
     rms_dbfs: Number
@@ -184,28 +209,16 @@ class SpecPart(_Part):
     bit_rate: int
 
 
-class ThresholdEntry(_Part):
+class ThresholdEntry(Part):
     """A limit and where it is from."""
 
     value: Number
     source: str
 
 
-class Report(_Part):
-    """Everything QA found in one recording."""
+class Signed(Part):
+    """A document with a digest over its canonical form."""
 
-    schema_version: Literal[1] = 1
-    source: Source
-    verdict: Verdict
-    findings: list[FindingEntry] = Field(description="worst first")
-    windows: list[WindowEntry]
-    words: WordsPart | None
-    voice: VoicePart | None
-    naturalness: NaturalnessPart | None
-    signal: SignalPart | None
-    spec: SpecPart | None
-    thresholds: dict[str, ThresholdEntry]
-    models: dict[str, str] = Field(description="package and version of every model that judged")
     digest: str = Field(default="", description="SHA-256 of the canonical JSON without this field")
 
     def canonical(self) -> bytes:
@@ -214,8 +227,8 @@ class Report(_Part):
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return text.encode()
 
-    def signed(self) -> "Report":
-        """Return the report with its digest filled in."""
+    def signed(self) -> Self:
+        """Return the document with its digest filled in."""
         return self.model_copy(update={"digest": hashlib.sha256(self.canonical()).hexdigest()})
 
     def is_intact(self) -> bool:
@@ -227,6 +240,48 @@ class Report(_Part):
         return self.model_dump_json(indent=1)
 
 
+class Report(Signed):
+    """Everything QA found in one recording."""
+
+    schema_version: Literal[1] = 1
+    source: Source
+    verdict: Verdict
+    questions: dict[Question, Verdict] = Field(description="the verdict on each question asked")
+    findings: list[FindingEntry] = Field(description="worst first")
+    windows: list[WindowEntry]
+    words: WordsPart | None
+    voice: VoicePart | None
+    naturalness: NaturalnessPart | None
+    signal: SignalPart | None
+    spec: SpecPart | None
+    thresholds: dict[str, ThresholdEntry]
+    models: dict[str, str] = Field(description="package and version of every model that judged")
+
+
+def window_entry(start_s: float, end_s: float, findings: Sequence[Finding]) -> WindowEntry:
+    """Give the verdict on one window: that of what is found in it, the whole recording's figures aside."""
+    inside = [f for f in findings if f.is_placed and f.start_s < end_s and f.end_s > start_s]
+    return WindowEntry(
+        start_s=start_s,
+        end_s=end_s,
+        verdict=overall(inside),
+        reasons=[f.reason for f in inside],
+    )
+
+
+def verdict_parts(
+    asked: Iterable[Question], windows: Spans, findings: Sequence[Finding]
+) -> dict[str, Any]:
+    """Say what follows from findings: the fields of a report that hold verdicts."""
+    ordered = sorted(findings, key=lambda f: (_SEVERITY[f.verdict], f.start_s, f.check))
+    return {
+        "verdict": overall(ordered),
+        "questions": by_question(asked, ordered),
+        "findings": [FindingEntry.model_validate(f) for f in ordered],
+        "windows": [window_entry(a, b, ordered) for a, b in windows],
+    }
+
+
 def threshold_entries(limits: Thresholds) -> dict[str, ThresholdEntry]:
     """List every threshold with its source."""
     return {
@@ -235,12 +290,7 @@ def threshold_entries(limits: Thresholds) -> dict[str, ThresholdEntry]:
     }
 
 
-def json_schema() -> str:
-    """Give the report's JSON schema as text."""
-    schema = Report.model_json_schema(mode="serialization")
+def json_schema(document: type[BaseModel] = Report) -> str:
+    """Give the JSON schema of a report as text."""
+    schema = document.model_json_schema(mode="serialization")
     return json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
-def write_schema(path: Path) -> None:
-    """Write the report's JSON schema to a file."""
-    path.write_text(json_schema(), encoding="utf-8")

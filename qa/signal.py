@@ -1,4 +1,4 @@
-"""Clean signal? Levels, pauses, clicks, clipping, DC, hum, bandwidth, and joints against window centres.
+"""Clean signal? Levels, pauses, noise, DC, hum, bandwidth, and joints against window centres.
 
 Every measure works on the samples at their own rate, half a minute at a time; what counts as a failure is
 for `qa.verdicts` to say.
@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
@@ -45,15 +44,6 @@ class Pause:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """An impulse: `above_db` over the loudest sample within 40 ms, `sharpness` over its curvature."""
-
-    at_s: float
-    above_db: float
-    sharpness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,84 +135,6 @@ def _silence_thresholds(frames: Floats) -> Floats:
         quiet = max(speech - _PAUSE_BELOW_SPEECH_DB, floor + 0.25 * (speech - floor))
         result[first : first + block] = quiet
     return result
-
-
-def _chunks(audio: Audio, margin_s: float) -> Iterator[tuple[float, Samples, int, int]]:
-    """Stretches with margins: (start of the samples in s, samples, first and last sample to keep)."""
-    size, margin = round(_CHUNK_S * audio.rate_hz), round(margin_s * audio.rate_hz)
-    for start in range(0, len(audio.samples), size):
-        begin = max(0, start - margin)
-        part = audio.samples[begin : start + size + margin]
-        yield (
-            begin / audio.rate_hz,
-            part,
-            start - begin,
-            min(start + size, len(audio.samples)) - begin,
-        )
-
-
-def clicks(audio: Audio, above_db: float = 9.0, sharpness: float = 12.0) -> list[Click]:
-    """Find impulses that stand out from the 40 ms on both sides of them.
-
-    Parameters
-    ----------
-    audio : the recording
-    above_db : least distance of the impulse's millisecond over the loudest other within 40 ms
-    sharpness : least ratio of its curvature to the greatest within 10 ms; mouth noises stay below it
-    """
-    found: list[Click] = []
-    bin_samples = max(1, round(audio.rate_hz / 1000))
-    for offset_s, part, first, last in _chunks(audio, 0.06):
-        peaks, curves = _bins(part, bin_samples)
-        isolation = peaks / np.maximum(_around(peaks, 3, 40), 1e-4)
-        sharp = curves / np.maximum(_around(curves, 2, 10), 1e-5)
-        sharp = maximum_filter1d(sharp, 3)
-        hits = np.flatnonzero((isolation >= 10 ** (above_db / 20)) & (sharp >= sharpness))
-        for k in hits[(hits * bin_samples >= first) & (hits * bin_samples < last)]:
-            at_s = offset_s + k * bin_samples / audio.rate_hz
-            if found and at_s - found[-1].at_s < 0.01:
-                continue
-            found.append(Click(float(at_s), float(20 * np.log10(isolation[k])), float(sharp[k])))
-    return found
-
-
-def _bins(samples: Samples, size: int) -> tuple[Floats, Floats]:
-    """Largest amplitude and largest curvature in each bin of `size` samples."""
-    n = len(samples) // size
-    amplitude = np.abs(samples[: n * size])
-    curvature = np.zeros_like(samples)
-    curvature[1:-1] = np.abs(samples[1:-1] - 0.5 * (samples[:-2] + samples[2:]))
-    peak = amplitude.reshape(n, size).max(axis=1, initial=0.0)
-    curve = curvature[: n * size].reshape(n, size).max(axis=1, initial=0.0)
-    return peak.astype(np.float64), curve.astype(np.float64)
-
-
-def _around(values: Floats, inner: int, outer: int) -> Floats:
-    """Largest value between `inner` and `outer` bins away, on either side."""
-    width = outer - inner + 1
-    pad = outer + width
-    padded = maximum_filter1d(np.pad(values, pad), width)
-    centre = np.arange(len(values)) + pad
-    shift = inner + width // 2
-    return np.asarray(np.maximum(padded[centre - shift], padded[centre + shift]))
-
-
-def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
-    """Flat tops a second: separate runs of at least three samples within 2 % of the stretch's ceiling.
-
-    Natural speech reaches its own ceiling once or twice; clipped speech at every pitch period.
-    """
-    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
-    tops = 0
-    for sign in (1.0, -1.0):
-        wave = part.samples * np.float32(sign)
-        ceiling = float(wave.max())
-        if ceiling < 10 ** (-40 / 20):
-            continue
-        high = np.concatenate([[False], wave >= 0.98 * ceiling, [False]])
-        edges = np.flatnonzero(np.diff(high.astype(np.int8)))
-        tops += int(np.sum(edges[1::2] - edges[::2] >= 3))
-    return tops / part.duration_s
 
 
 def hum(audio: Audio) -> Hum:

@@ -1,120 +1,23 @@
-"""Pass, fail or inconclusive, with the reason in words, and every threshold in one place with its source.
+"""Pass, fail or inconclusive on voice, naturalness, signal and spec; words are in `qa.word_verdicts`."""
 
-A failure says what is wrong, where and by how much. What is too short, too quiet or not applicable is
-inconclusive: it is shown to a person and never redone by machine.
-"""
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
 from qa.pitch import BasePitch
 from qa.rate import SPAN_S as TEMPO_SPAN_S
 from qa.rate import Tempo
-from qa.signal import NOISE_SPAN_S, Click, Hum, JointComparison, Levels, NoiseTrack, Pause
-from qa.speaker import WINDOW_S, SpeakerTrack
+from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
+from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
-from qa.suspects import Suspect
-from qa.words import Stretch, WordReport
+from qa.thresholds import Thresholds
+from qa.waveform import Click
 
 Floats = NDArray[np.float64]
-Spans = Sequence[tuple[float, float]]
-
-_CALIBRATION = "small trials on real recordings; not calibrated yet"
-_PEERS = "public notes of a peer (Castwright)"
-_ACX = "ACX audio submission requirements"
-
-
-class Verdict(StrEnum):
-    """What a measure decides."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-
-
-class Question(StrEnum):
-    """What a measure asks."""
-
-    VOICE = "voice"
-    WORDS = "words"
-    NATURALNESS = "naturalness"
-    SIGNAL = "signal"
-    SPEC = "spec"
-
-
-def _limit(value: float, source: str) -> float:
-    """Declare a threshold together with where it is from."""
-    threshold: float = field(default=value, metadata={"source": source})
-    return threshold
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """Every limit that a verdict depends on; units are in the names."""
-
-    voice_similarity_least: float = _limit(0.775, _CALIBRATION)
-    voice_to_prompt_least: float = _limit(
-        0.70, "GE2E on speech kept aside: below it, some other voice"
-    )
-    voice_speech_share_least: float = _limit(0.5, "half a window of speech: " + _CALIBRATION)
-    pitch_shift_most_semitones: float = _limit(1.3, _CALIBRATION)
-    pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
-    tempo_change_most_share: float = _limit(0.13, _CALIBRATION)
-    word_doubt_most_nats: float = _limit(9.0, _CALIBRATION)
-    word_phone_distance_least: float = _limit(0.4, _CALIBRATION)
-    naturalness_least: float = _limit(
-        2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
-    )
-    pause_most_s: float = _limit(1.5, _PEERS)
-    speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
-    clipped_peaks_most_per_s: float = _limit(0.12, _CALIBRATION)
-    dc_most_dbfs: float = _limit(-40.0, "1 % of full scale, where an offset costs headroom")
-    hum_most_dbfs: float = _limit(-60.0, "the noise floor of " + _ACX)
-    hum_prominence_most_db: float = _limit(15.0, _CALIBRATION)
-    joint_p_least: float = _limit(0.001, "one book in a thousand by chance")
-    joint_excess_most_db: float = _limit(3.0, "the step that a pause's own noise makes")
-    speech_least_dbfs: float = _limit(-50.0, _PEERS + ": RMS under .003 is dead air")
-    window_least_s: float = _limit(3.0, _PEERS + "; one speaker window")
-    rms_least_dbfs: float = _limit(-23.0, _ACX)
-    rms_most_dbfs: float = _limit(-18.0, _ACX)
-    peak_most_dbfs: float = _limit(-3.0, _ACX)
-    floor_most_dbfs: float = _limit(-60.0, _ACX)
-    head_least_s: float = _limit(0.5, _ACX)
-    head_most_s: float = _limit(1.0, _ACX)
-    tail_least_s: float = _limit(1.0, _ACX)
-    tail_most_s: float = _limit(5.0, _ACX)
-    length_most_s: float = _limit(7200.0, _ACX)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing to look at.
-
-    Attributes
-    ----------
-    question : which question it answers
-    check : the measure, as a short name
-    verdict : fail or inconclusive
-    reason : what is wrong, in words
-    start_s, end_s : where
-    value, limit : what was measured and what it was held against, in `unit`
-    """
-
-    question: Question
-    check: str
-    verdict: Verdict
-    reason: str
-    start_s: float
-    end_s: float
-    value: float
-    limit: float
-    unit: str
 
 
 def _runs(
@@ -230,8 +133,10 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
 
 
 def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
-    """Judge spans read faster or slower than the rest of the recording."""
+    """Judge spans read faster or slower than the rest of the recording, if it is long enough to have one."""
     most = limits.tempo_change_most_share
+    if len(tempo.centre_s) == 0 or tempo.centre_s[-1] + TEMPO_SPAN_S / 2 < limits.tempo_least_s:
+        return []
     with np.errstate(invalid="ignore"):
         change = np.log(tempo.relative)
         bad = np.abs(change) > np.log1p(most)
@@ -246,100 +151,6 @@ def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
             )
         )
     return findings
-
-
-def judge_words(
-    report: WordReport, suspects: Sequence[Suspect], limits: Thresholds
-) -> list[Finding]:
-    """Judge what was probably not read as printed: sentences missing or doubled, and single words."""
-    findings = [_missing(s, suspects, limits) for s in report.missing]
-    findings += [_doubled(s, limits) for s in report.doubled]
-    explained = {s.sentence for s in report.missing}
-    for suspect in suspects:
-        if suspect.sentence in explained or _in_doubled(suspect, report.doubled):
-            continue
-        if suspect.doubt_nats <= limits.word_doubt_most_nats:
-            continue
-        if suspect.phone_distance < limits.word_phone_distance_least:
-            continue
-        findings.append(_word_finding(suspect, limits))
-    return [f for f in findings if f is not None]
-
-
-def _missing(stretch: Stretch, suspects: Sequence[Suspect], limits: Thresholds) -> Finding | None:
-    """Report a missing sentence unless the sound supports its words after all."""
-    doubt = max((s.doubt_nats for s in suspects if s.sentence == stretch.sentence), default=0.0)
-    if doubt <= limits.word_doubt_most_nats:
-        return None
-    reason = f"a sentence is missing: {_short(stretch.text)}"
-    limit = limits.word_doubt_most_nats
-    start_s, end_s = _wide(stretch.start_s, stretch.end_s)
-    return Finding(
-        Question.WORDS, "missing", Verdict.FAIL, reason, start_s, end_s, doubt, limit, "nats"
-    )
-
-
-def _doubled(stretch: Stretch, limits: Thresholds) -> Finding:
-    reason = f"read twice: {_short(stretch.text)}"
-    words = float(len(stretch.text.split()))
-    return Finding(
-        Question.WORDS,
-        "doubled",
-        Verdict.FAIL,
-        reason,
-        stretch.start_s,
-        stretch.end_s,
-        words,
-        0.0,
-        "words",
-    )
-
-
-def _in_doubled(suspect: Suspect, doubled: Sequence[Stretch]) -> bool:
-    return any(
-        d.start_s - 0.5 <= suspect.start_s and suspect.end_s <= d.end_s + 0.5 for d in doubled
-    )
-
-
-def _word_finding(suspect: Suspect, limits: Thresholds) -> Finding:
-    if not suspect.heard:
-        check, reason = "omission", f"left out: {_short(suspect.expected)}"
-    elif not suspect.expected:
-        check, reason = "insertion", f"not in the text: {_short(suspect.heard)}"
-    else:
-        check = "substitution"
-        reason = f"{_short(suspect.heard)} instead of {_short(suspect.expected)}"
-    start_s, end_s = _wide(suspect.start_s, suspect.end_s)
-    limit = limits.word_doubt_most_nats
-    return Finding(
-        Question.WORDS,
-        check,
-        Verdict.FAIL,
-        reason,
-        start_s,
-        end_s,
-        suspect.doubt_nats,
-        limit,
-        "nats",
-    )
-
-
-def _wide(start_s: float, end_s: float) -> tuple[float, float]:
-    """Give a point some extent, so that it can be listened to."""
-    return (start_s, end_s) if end_s - start_s >= 0.2 else (max(0.0, start_s - 0.1), end_s + 0.1)
-
-
-def _short(text: str, most: int = 60) -> str:
-    return f"“{text}”" if len(text) <= most else f"“{text[:most].rsplit(' ', 1)[0]} …”"
-
-
-def judge_loops(loops: Spans) -> list[Finding]:
-    """Call stretches inconclusive in which the recogniser kept repeating itself."""
-    reason = "the recogniser repeats itself here: its words say nothing"
-    return [
-        Finding(Question.WORDS, "loop", Verdict.INCONCLUSIVE, reason, a, b, b - a, 0.0, "s")
-        for a, b in loops
-    ]
 
 
 def judge_naturalness(scores: Naturalness, limits: Thresholds) -> list[Finding]:
@@ -388,12 +199,13 @@ def judge_pauses(
     return findings
 
 
-def judge_clicks(found: Sequence[Click]) -> list[Finding]:
+def judge_clicks(found: Sequence[Click], limits: Thresholds) -> list[Finding]:
     """Report every click."""
     return [
         Finding(
             Question.SIGNAL, "click", Verdict.FAIL, f"a click, {c.above_db:.0f} dB over what is around it",
-            max(0.0, c.at_s - 0.05), c.at_s + 0.05, c.above_db, 9.0, "dB",
+            max(0.0, c.at_s - 0.05), c.at_s + 0.05, c.above_db,
+            limits.click_least_db, "dB",
         )
         for c in found
     ]  # fmt: skip
@@ -422,10 +234,10 @@ def judge_clipping(
     windows: Spans, peaks_per_s: Sequence[float], limits: Thresholds
 ) -> list[Finding]:
     """Judge windows whose peaks are cut flat."""
-    most = limits.clipped_peaks_most_per_s
+    most = limits.flat_tops_most_per_s
     return [
         Finding(
-            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} flat peaks a second",
+            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks cut flat a second",
             a, b, value, most, "peaks per s",
         )
         for (a, b), value in zip(windows, peaks_per_s, strict=True)
@@ -518,12 +330,3 @@ def judge_spec(spec: Spec, limits: Thresholds) -> list[Finding]:
             )
         )
     return findings
-
-
-def overall(findings: Iterable[Finding]) -> Verdict:
-    """Give the verdict on the whole: fail before inconclusive before pass."""
-    verdicts = {finding.verdict for finding in findings}
-    for verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
-        if verdict in verdicts:
-            return verdict
-    return Verdict.PASS

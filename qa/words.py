@@ -5,12 +5,14 @@ only in how words are divided ("for ever", "forever") count as right. Errors bel
 they fall in, so that two readings of one text can be compared by a paired bootstrap.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from rapidfuzz.distance import Levenshtein
 
+from qa.places import Misheard, Stretch
 from qa.recognisers import Transcript
 from qa.text import PlainWord, plain_words, printed_words, sentences
 
@@ -74,16 +76,6 @@ class ErrorCount:
     def rate(self) -> float:
         """Word error rate; errors where nothing was expected count as if against one word."""
         return self.errors / max(1, self.words)
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """A run of words that is missing or was said again."""
-
-    sentence: int
-    text: str
-    start_s: float
-    end_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,3 +330,13 @@ def _repeats(alignment: Sequence[AlignedWord], start: int, end: int, run: Sequen
     return any(
         Levenshtein.normalized_similarity(run, other) >= MISSING_SHARE for other in near if other
     )
+
+
+def count_misheard(report: WordReport) -> list[Misheard]:
+    """Count the words of a chapter that were heard as one other word, for `qa.places.learn_confusions`."""
+    places: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for word in report.alignment:
+        if word.kind is Kind.SUBSTITUTION:
+            places[word.expected, word.heard].add(word.sentence)
+    stands = Counter(word.expected for word in report.alignment if word.expected)
+    return [Misheard(e, h, len(where), stands[e]) for (e, h), where in sorted(places.items())]

@@ -1,8 +1,9 @@
 """Backup and restore of the whole state: databases and every object that rows refer to, with digests.
 
-A backup is a folder: `objects/` under their keys, one `<name>.dump` for each database, and `backup.json`,
-which is written last and holds the digest of everything; without it the folder is no backup. Its objects are
-those of the very moment of Lectern's dump, and nothing is deleted from the store until they are copied.
+A backup is a folder: `objects/` under their keys, one `<name>.dump` for each database, `files/` that the
+caller adds (settings), and `backup.json`, which is written last and holds the digest of everything; without
+it the folder is no backup. Its objects are those of the very moment of Lectern's dump, and nothing is deleted
+from the store until they are copied.
 """
 
 import json
@@ -38,10 +39,17 @@ class Backup:
     taken_at: datetime
     databases: Mapping[str, str]
     objects: Mapping[str, str]
+    files: Mapping[str, str]
     size_bytes: int
 
 
-def backup(databases: Mapping[str, str], store: ObjectStore, folder: Path) -> Backup:
+def backup(
+    databases: Mapping[str, str],
+    store: ObjectStore,
+    folder: Path,
+    *,
+    files: Mapping[str, bytes] | None = None,
+) -> Backup:
     """Write a backup into an empty folder; work may go on meanwhile.
 
     Parameters
@@ -52,6 +60,8 @@ def backup(databases: Mapping[str, str], store: ObjectStore, folder: Path) -> Ba
         The objects.
     folder : Path
         Where to; made if missing.
+    files : mapping, optional
+        What else to keep, bytes by name; no secrets.
 
     Raises
     ------
@@ -71,7 +81,8 @@ def backup(databases: Mapping[str, str], store: ObjectStore, folder: Path) -> Ba
     for name, url in sorted(databases.items()):
         if name != LECTERN:
             dumps[name] = _dump(url, folder / f"{name}.dump", None)
-    _write_manifest(folder, taken_at, dumps, objects)
+    kept = {name: _keep(folder / "files" / name, data) for name, data in (files or {}).items()}
+    _write_manifest(folder, taken_at, dumps, objects, kept)
     return read_backup(folder)
 
 
@@ -109,6 +120,7 @@ def verify(folder: Path) -> Backup:
     found = read_backup(folder)
     files = {f"{name}.dump": digest for name, digest in found.databases.items()}
     files |= {f"objects/{key}": digest for key, digest in found.objects.items()}
+    files |= {f"files/{name}": digest for name, digest in found.files.items()}
     for name, digest in files.items():
         path = folder / name
         if not path.is_file():
@@ -132,6 +144,7 @@ def read_backup(folder: Path) -> Backup:
         taken_at=datetime.fromisoformat(written["taken_at"]),
         databases=written["databases"],
         objects=written["objects"],
+        files=written["files"],
         size_bytes=sum(one.stat().st_size for one in folder.rglob("*") if one.is_file()),
     )
 
@@ -181,6 +194,15 @@ def _dump(url: str, path: Path, snapshot: str | None) -> str:
     return _digest(path)
 
 
+def _keep(path: Path, data: bytes) -> str:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return _digest(path)
+
+
 def _run(name: str, url: str, before: list[str], after: list[str]) -> None:
     """Run one of PostgreSQL's programs on a database; the password goes through the environment."""
     address = make_url(driver_url(url))
@@ -219,13 +241,18 @@ def _require_empty(name: str, url: str) -> None:
 
 
 def _write_manifest(
-    folder: Path, taken_at: datetime, dumps: dict[str, str], objects: dict[str, str]
+    folder: Path,
+    taken_at: datetime,
+    dumps: dict[str, str],
+    objects: dict[str, str],
+    files: dict[str, str],
 ) -> None:
     written: dict[str, Any] = {
         "format": FORMAT,
         "taken_at": taken_at.astimezone(UTC).isoformat(),
         "databases": dumps,
         "objects": objects,
+        "files": files,
     }
     fresh = folder / "backup.json.new"
     with fresh.open("w", encoding="utf-8") as file:

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -187,6 +188,13 @@ def revision_of(url: str) -> str | None:
             return found
     finally:
         engine.dispose()
+
+
+def head_revision() -> str | None:
+    """Return the last migration of this build."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return ScriptDirectory.from_config(config).get_current_head()
 
 
 def _alembic(url: str, run: Callable[[Config], None]) -> None:

@@ -7,7 +7,6 @@ never believed. As root the server runs as an unprivileged user, and where that 
 the home, its data lies in `PLACES` under the cluster's id.
 """
 
-import fcntl
 import json
 import os
 import pwd
@@ -30,6 +29,7 @@ import psutil
 import psycopg
 from psycopg import sql
 
+from storage.claims import Claims
 from storage.errors import ServerError
 
 DATABASES = ("lectern", "prefect")
@@ -47,7 +47,7 @@ PLACES = (Path("/var/lib/lectern"), Path(tempfile.gettempdir()) / "lectern-clust
 SOCKET_PATH_BYTES = 80
 """Longest folder for the Unix socket; the kernel allows 107 bytes with the socket's own name."""
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = (20.0, 5.0, 5.0)
 """How long to wait after a fast shutdown, an immediate one, and a kill."""
 
@@ -104,6 +104,7 @@ class Cluster:
     def __init__(self, home: Path) -> None:
         self.home = home.expanduser().resolve()
         self.folder = self.home / "postgres"
+        self._claims = Claims(self.folder, "PostgreSQL", 2 * START_S)
 
     def url(self, database: str = "lectern") -> str:
         """Return the TCP address of a database, password included: keep it out of logs."""
@@ -118,13 +119,15 @@ class Cluster:
 
     def start(self) -> None:
         """Start the server unless it runs, and keep it running until `stop`; raises ServerError."""
-        with self._locked():
+        self._make_folder()
+        with self._claims.alone():
             self._start()
             self._write(replace(self._known(), kept=True))
 
     def stop(self) -> None:
         """Stop the server if it runs, whoever started or holds it; safe to call at any time."""
-        with self._locked(insist=False):
+        self._make_folder()
+        with self._claims.alone(insist=False):
             record = self._read()
             if record is None:
                 return
@@ -145,16 +148,8 @@ class Cluster:
     def hold(self) -> Iterator["Cluster"]:
         """Have the server running inside the `with`; the last to leave stops it, unless kept."""
         self._make_folder()
-        with (self.folder / "holders").open("a") as claim:
-            with self._locked():
-                fcntl.flock(claim, fcntl.LOCK_SH)
-                self._start()
-            try:
-                yield self
-            finally:
-                with self._locked():
-                    fcntl.flock(claim, fcntl.LOCK_UN)
-                    self._stop_if_last()
+        with self._claims.held(self._start, self._stop_unless_kept):
+            yield self
 
     def destroy(self) -> None:
         """Stop the server and remove the cluster with all its data; there is no way back."""
@@ -170,26 +165,6 @@ class Cluster:
     def _make_folder(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # passable for the server's user, not to be listed
-
-    @contextmanager
-    def _locked(self, *, insist: bool = True) -> Iterator[None]:
-        self._make_folder()
-        with (self.folder / "lock").open("a") as lock:
-            deadline = time.monotonic() + 2 * START_S
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    if time.monotonic() > deadline and not insist:
-                        break
-                    if time.monotonic() > deadline:
-                        raise ServerError(
-                            "another process has been starting or stopping PostgreSQL in"
-                            f" {self.home} for {2 * START_S:.0f} s; end it, then try again"
-                        ) from None
-                    time.sleep(0.02)
-            yield
 
     def _read(self) -> Record | None:
         path = self.folder / "cluster.json"
@@ -232,15 +207,10 @@ class Cluster:
         self._await(record)
         _create_databases(_conninfo(record, "postgres"))
 
-    def _stop_if_last(self) -> None:
-        with (self.folder / "holders").open("a") as claim:
-            try:
-                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                return
-            record = self._read()
-            if record is not None and not record.kept:
-                _stop(Path(record.place) / "data")
+    def _stop_unless_kept(self) -> None:
+        record = self._read()
+        if record is not None and not record.kept:
+            _stop(Path(record.place) / "data")
 
     def _create(self) -> Record:
         _stop_forgotten(self.home)

@@ -1,8 +1,6 @@
 """Commands on a manuscript: `lectern chapters` lists it, `lectern narrate` makes its audiobook."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -10,24 +8,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from flows.terminal import Exit, Json, console, failed, progress_bar
-from generation.errors import LecternError
-
-
-@contextmanager
-def _errors_said() -> Iterator[None]:
-    """Turn deliberate errors into one plain line and exit code 1."""
-    try:
-        yield
-    except LecternError as error:
-        raise failed(error) from error
+from flows.terminal import Exit, Json, console, errors_said, progress_bar
 
 
 def chapters(book: Path, as_json: Json = False) -> None:
     """List a manuscript's chapters and which of them are read by default."""
     from generation.manuscript import read_manuscript
 
-    with _errors_said():
+    with errors_said():
         read = read_manuscript(book)
     rows = [
         {"number": c.number, "title": c.title, "kind": c.kind.value, "words": c.words}
@@ -56,47 +44,58 @@ def chapters(book: Path, as_json: Json = False) -> None:
 def narrate(
     book: Path,
     out: Annotated[Path, typer.Option(help="Directory for the audiobook.")],
-    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    voice: Annotated[
+        str, typer.Option(help="A house voice, an enrolled one, or a recording (WAV, FLAC).")
+    ] = "joe",
+    consent: Annotated[
+        Path | None, typer.Option(help="For a recording: its owner's signed consent (TOML).")
+    ] = None,
+    own_voice: Annotated[
+        str | None, typer.Option(help="For a recording of yourself: your name.")
+    ] = None,
     chapters: Annotated[str, typer.Option(help='Which chapters, such as "1-3,5".')] = "",
     seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
     lexicon: Annotated[Path | None, typer.Option(help="The book's pronunciations (TOML).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Narrate a manuscript: FLAC and MP3 a chapter, an M4B of the whole, and release.json."""
-    from flows.narrate import default_device
-    from flows.narrate import narrate as narrate_book
-    from generation.voices import house_voices, load_cast
+    """Narrate a manuscript: FLAC and MP3 a chapter, an M4B of the whole, and release.json.
 
-    with _errors_said(), progress_bar() as bar:
-        voices = house_voices()
-        if voice not in voices:
-            console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
-            raise typer.Exit(Exit.USAGE)
-        task = bar.add_task("reading", total=None)
-        cast = load_cast(voices[voice], default_device())
-        done = narrate_book(
-            book,
-            cast,
-            out,
-            chapters,
-            seed,
-            lexicon,
-            lambda p: bar.update(
-                task,
-                total=p.expected_s,
-                completed=p.made_s,
-                description="narrating" if p.made_s < p.expected_s else "mastering",
-            ),
-        )
+    Run again after it was interrupted, it goes on from the last window that was finished.
+    """
+    from flows.intake import check, narrator_named, read_wish
+    from flows.narrate import narrate as narrate_book
+    from flows.services import services
+    from flows.settings import Settings
+
+    with errors_said(), progress_bar() as bar:
+        task = bar.add_task("starting", total=1.0)
+        wish = read_wish(chapters, seed, lexicon)
+        check(book, wish)
+        with services(Settings()) as opened:
+            narrator = narrator_named(opened, voice, "lectern narrate", consent, own_voice)
+            if narrator.experimental:
+                console.print(f"lectern: the voice {voice} is experimental: listen closely")
+            done = narrate_book(
+                opened,
+                book,
+                narrator,
+                out,
+                wish,
+                report=lambda p: bar.update(task, completed=p.share, description=p.what),
+            )
     release = done.release
     if as_json:
-        print(json.dumps({"out": str(done.out), "duration_s": release.duration_s,
-                          "chapters": len(release.chapters), "forced": done.forced,
-                          "content_digest": release.content_digest}))  # fmt: skip
+        print(json.dumps({"out": str(done.out), "production": done.production_id,
+                          "duration_s": release.duration_s, "chapters": len(release.chapters),
+                          "faulty_windows": done.faulty, "verdict": done.verdict,
+                          "report": done.report_digest, "content_digest": done.content_digest}))  # fmt: skip
     else:
         minutes = release.duration_s / 60
         print(f"{release.book.title}: {len(release.chapters)} chapters, {minutes:.1f} minutes")
         print(done.out)
-    if done.forced:
-        console.print(f"lectern: {done.forced} advances were forced; listen before you publish")
+    if done.verdict != "pass" or done.faulty:
+        console.print(
+            f"lectern: the report says {done.verdict}, {done.faulty} windows were kept with a fault:"
+            f" listen before you publish ({done.out / 'qa-report.json'})"
+        )
         raise typer.Exit(Exit.NEEDS_REVIEW)

@@ -1,31 +1,28 @@
-"""Mastering: narrated windows in, delivered files out.
+"""Mastering: narrated windows in, a chapter's lossless archive out.
 
-    windows ─► stitch ─► master (measure, plan, render) ─► files (FLAC, MP3, M4B) ─► release.json
+    windows ─► stitch ─► master (measure, plan, render) ─► archive, proven on its decoded MP3
 
-`package` does the whole of it.
+`generation.packages` writes what is delivered from the archives.
 """
 
-from generation.mastering.errors import MasteringError, PackagingError
-from generation.mastering.package import (
+from generation.mastering.chapter import (
+    MasteredChapter,
     NarratedChapter,
     NarratedWindow,
     SpokenWord,
-    attach,
-    package,
+    master_chapter,
+    mastered,
 )
-from generation.mastering.release import AI_DISCLOSURE, BookMeta, Release, VoiceMeta, read_release
+from generation.mastering.errors import MasteringError
+from generation.mastering.times import ChapterTimes
 
 __all__ = [
-    "AI_DISCLOSURE",
-    "BookMeta",
+    "ChapterTimes",
+    "MasteredChapter",
     "MasteringError",
     "NarratedChapter",
     "NarratedWindow",
-    "PackagingError",
-    "Release",
     "SpokenWord",
-    "VoiceMeta",
-    "attach",
-    "package",
-    "read_release",
+    "master_chapter",
+    "mastered",
 ]

@@ -4,7 +4,7 @@ Everything goes through PyAV (FFmpeg). Encoder delay is declared in each contain
 an MP3, the edit list of an M4B), so that a decoder's first sample is the master's first sample.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
@@ -25,6 +25,8 @@ Audio = NDArray[np.float32]
 AUDIOBOOK_MEDIA_KIND = "2"
 """The value of iTunes' `stik` atom that files an M4B under audiobooks."""
 
+GATHERED_SAMPLES = 1 << 16
+"""How many samples `gathered` yields at once, at least."""
 
 LAME_SCALE = 0.97
 """LAME softens what it encodes at 192 kbit/s by this factor (libmp3lame/presets.c, `abr_switch_map`)."""
@@ -91,11 +93,11 @@ class Tags:
     The narrator goes where players look for one in an audiobook: the composer.
     """
 
-    title: str
-    album: str
-    authors: str
-    narrator: str
-    disclosure: str
+    title: str = ""
+    album: str = ""
+    authors: str = ""
+    narrator: str = ""
+    disclosure: str = ""
     language: str = ""
     publisher: str = ""
     published: str = ""
@@ -111,10 +113,10 @@ class Tags:
             "artist": self.authors,
             "album_artist": self.authors,
             "composer": self.narrator,
-            "genre": "Audiobook",
+            "genre": "Audiobook" if self.title else "",
             "date": self.published,
             "track": self.track,
-            "language": iso_639_2(self.language),
+            "language": iso_639_2(self.language) if self.language else "",
             "publisher": self.publisher,
             "copyright": self.copyright,
             "comment": self.disclosure,
@@ -143,7 +145,7 @@ class AudioWriter:
         `FLAC`, `MP3` or `M4B`.
     tags : Tags
     cover : bytes
-        A JPEG.
+        A JPEG; none where empty.
     marks : sequence of Mark
         Chapter marks; they must be known before the first sample is written.
     """
@@ -166,7 +168,8 @@ class AudioWriter:
             self._stream.bit_rate = kind.bit_rate
         if marks:
             self._container.set_chapters([_chapter(i, mark) for i, mark in enumerate(marks)])
-        self._attach(cover)
+        if cover:
+            _attach(self._container, cover)
 
     def write(self, audio: Audio) -> None:
         """Encode the next samples, shape (samples,), float32 within ±1."""
@@ -200,15 +203,44 @@ class AudioWriter:
         scaled = np.clip(np.rint(audio.astype(np.float64) * (1 << 23)), -(1 << 23), (1 << 23) - 1)
         return (scaled.astype(np.int32) << 8)[None]
 
-    def _attach(self, cover: bytes) -> None:
-        with av.open(BytesIO(cover), format="jpeg_pipe") as image:
-            stream: Any = self._container.add_stream_from_template(image.streams.video[0])
-            stream.disposition = av.stream.Disposition.attached_pic
-            stream.metadata.update({"title": "Cover", "comment": "Cover (front)"})
-            packet = next(packet for packet in image.demux() if packet.size)
-            packet.stream, packet.pts, packet.dts = stream, 0, 0
-            self._container.start_encoding()
-            self._container.mux(packet)
+
+def tagged(source: Path, path: Path, kind: Format, tags: Tags, cover: bytes) -> None:
+    """Copy an encoded file's audio, packet by packet, into one that has tags and a cover."""
+    with (
+        av.open(str(source)) as held,
+        av.open(str(path), "w", format=kind.container, options=dict(kind.options)) as container,
+    ):
+        container.metadata.update({**tags.fields(), **dict(kind.metadata)})
+        sound = held.streams.audio[0]
+        stream: Any = container.add_stream_from_template(sound)
+        _attach(container, cover)
+        for packet in held.demux(sound):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+
+
+def _attach(container: Any, cover: bytes) -> None:
+    with av.open(BytesIO(cover), format="jpeg_pipe") as image:
+        stream: Any = container.add_stream_from_template(image.streams.video[0])
+        stream.disposition = av.stream.Disposition.attached_pic
+        stream.metadata.update({"title": "Cover", "comment": "Cover (front)"})
+        packet = next(packet for packet in image.demux() if packet.size)
+        packet.stream, packet.pts, packet.dts = stream, 0, 0
+        container.start_encoding()
+        container.mux(packet)
+
+
+def gathered(blocks: Iterable[Audio]) -> Iterator[Audio]:
+    """Join small blocks into larger ones, for speed."""
+    held: list[Audio] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= GATHERED_SAMPLES:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
 
 
 def read_audio(path: Path) -> Iterator[Audio]:

@@ -47,6 +47,7 @@ class SoundStormConfig:
 
 PRESETS: dict[str, dict[str, int | float]] = {
     "tiny": {"width": 64, "layers": 2, "heads": 2, "feed_forward": 128, "text_width": 64},
+    "light": {"width": 192, "layers": 3, "heads": 3, "feed_forward": 256, "text_width": 192},
     "small": {},
     "base": {"width": 768, "layers": 12, "heads": 12, "feed_forward": 3072, "text_width": 512},
     "paper": {"width": 1024, "layers": 12, "heads": 16, "feed_forward": 4096, "text_width": 1024},

@@ -22,6 +22,15 @@ The rain had stopped, and the street was quiet.
 """
 
 
+HOME: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have a home of the tests' own."""
+    HOME["LECTERN_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
 def lectern(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return subprocess.run(
@@ -29,7 +38,7 @@ def lectern(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=600,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, **HOME, "PYTHONWARNINGS": "ignore"},
         cwd=Path(__file__).parents[2],
         check=False,
     )

@@ -8,7 +8,6 @@ from qa.calibration.corpus import Clip, Recording, read_clip
 from qa.calibration.damages import swap_speaker
 from qa.errors import MissingModelError
 from qa.speaker import (
-    WINDOW_S,
     embed,
     embedding_model,
     identify,
@@ -16,7 +15,9 @@ from qa.speaker import (
     sliding_embeddings,
     track_speaker,
 )
-from qa.verdicts import Thresholds, judge_voice
+from qa.speaker_track import WINDOW_S
+from qa.thresholds import Thresholds
+from qa.verdicts import judge_voice
 
 
 def halves(clip: Clip) -> tuple[Audio, Audio]:

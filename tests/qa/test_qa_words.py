@@ -9,9 +9,10 @@ from qa.audio import Audio, resampled
 from qa.calibration.corpus import Clip, Recording, concatenate
 from qa.errors import AlignmentError
 from qa.forced_alignment import align
+from qa.places import Suspect, learn_confusions, unexplained
 from qa.recognisers import HeardWord, Transcript, evidence, transcribe, transcribe_by_sphinx
-from qa.suspects import Suspect, learn_confusions, unexplained, weigh_errors
-from qa.words import Kind, compare
+from qa.suspects import weigh_errors
+from qa.words import Kind, compare, count_misheard
 
 TEXT = "The cat sat on the mat. It was a grey day in the old town. Nobody came for ever so long."
 
@@ -138,7 +139,7 @@ def test_repeated_confusions_are_learned() -> None:
             "Pemberly was near. They saw Pemberly again. The cold house stood. The old barn fell."
         ),
     )
-    learned = learn_confusions([report])
+    learned = learn_confusions(count_misheard(report))
     assert learned == {("pemberley", "pemberly")}
     names = Suspect("pemberley", "pemberly", 0, 0.0, 1.0, 20.0, 0.1)
     real = Suspect("old", "cold", 2, 5.0, 6.0, 20.0, 0.3)

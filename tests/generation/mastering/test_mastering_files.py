@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from generation.manuscript.book import Cover
-from generation.mastering.cover import SIDE, cover_jpeg
 from generation.mastering.files import FLAC, M4B, MP3, AudioWriter, Format, Mark, Tags, read_audio
+from generation.packages.cover import SIDE, cover_jpeg
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]

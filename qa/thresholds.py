@@ -1,0 +1,60 @@
+"""Every limit that a verdict depends on, in one place, each with where it is from."""
+
+from dataclasses import dataclass, field
+
+_CALIBRATION = "small trials on real recordings; not calibrated yet"
+_PEERS = "public notes of a peer (Castwright)"
+_ACX = "ACX audio submission requirements"
+
+
+def _limit(value: float, source: str) -> float:
+    """Declare a threshold together with where it is from."""
+    threshold: float = field(default=value, metadata={"source": source})
+    return threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Every limit that a verdict depends on; units are in the names."""
+
+    voice_similarity_least: float = _limit(0.775, _CALIBRATION)
+    voice_to_prompt_least: float = _limit(
+        0.70, "GE2E on speech kept aside: below it, some other voice"
+    )
+    voice_speech_share_least: float = _limit(0.5, "half a window of speech: " + _CALIBRATION)
+    voice_chapter_least: float = _limit(
+        0.85, "one narrator's chapters keep above it: " + _CALIBRATION
+    )
+    pitch_chapter_most_semitones: float = _limit(1.3, _CALIBRATION)
+    tempo_chapter_most_share: float = _limit(0.13, _CALIBRATION)
+    pitch_shift_most_semitones: float = _limit(1.3, _CALIBRATION)
+    pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
+    tempo_change_most_share: float = _limit(0.13, _CALIBRATION)
+    tempo_least_s: float = _limit(90.0, "four spans and more, so that one does not make the median")
+    word_doubt_most_nats: float = _limit(9.0, _CALIBRATION)
+    unspoken_share_most: float = _limit(0.5, "half way between spoken and not: " + _CALIBRATION)
+    word_phone_distance_least: float = _limit(0.4, _CALIBRATION)
+    naturalness_least: float = _limit(
+        2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
+    )
+    pause_most_s: float = _limit(1.5, _PEERS)
+    speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
+    click_least_db: float = _limit(9.5, _CALIBRATION)
+    click_most_ms: float = _limit(0.19, _CALIBRATION)
+    flat_tops_most_per_s: float = _limit(0.2, _CALIBRATION)
+    dc_most_dbfs: float = _limit(-40.0, "1 % of full scale, where an offset costs headroom")
+    hum_most_dbfs: float = _limit(-60.0, "the noise floor of " + _ACX)
+    hum_prominence_most_db: float = _limit(15.0, _CALIBRATION)
+    joint_p_least: float = _limit(0.001, "one book in a thousand by chance")
+    joint_excess_most_db: float = _limit(3.0, "the step that a pause's own noise makes")
+    speech_least_dbfs: float = _limit(-50.0, _PEERS + ": RMS under .003 is dead air")
+    window_least_s: float = _limit(3.0, _PEERS + "; one speaker window")
+    rms_least_dbfs: float = _limit(-23.0, _ACX)
+    rms_most_dbfs: float = _limit(-18.0, _ACX)
+    peak_most_dbfs: float = _limit(-3.0, _ACX)
+    floor_most_dbfs: float = _limit(-60.0, _ACX)
+    head_least_s: float = _limit(0.5, _ACX)
+    head_most_s: float = _limit(1.0, _ACX)
+    tail_least_s: float = _limit(1.0, _ACX)
+    tail_most_s: float = _limit(5.0, _ACX)
+    length_most_s: float = _limit(7200.0, _ACX)
