@@ -4,6 +4,7 @@ Everything comes out of the object store by the digests that stand with the prod
 can finish what was begun before an upgrade. Files are kept in the home's `weights` folder.
 """
 
+import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
 from sqlalchemy.orm import Session
 
 from flows.patience import patiently
@@ -116,6 +116,11 @@ class Studio:
         """What decides the bits of what is made here, in short: it stands with each take."""
         return numerics_profile(self.device).digest[:16]
 
+    @cached_property
+    def at_once(self) -> int:
+        """Windows worth leasing together: a CPU renders one a core, beside each other."""
+        return self.batch if self.device != "cpu" else len(os.sched_getaffinity(0))
+
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""
         if production_id not in self._productions:
@@ -138,9 +143,7 @@ class Studio:
             while len(self._speakers) >= SPEAKERS_KEPT:
                 self._speakers.popitem(last=False)
             files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
-            self._speakers[digests] = load_speaker(
-                production.codec, files, self.device, self.batch, torch.get_num_threads()
-            )
+            self._speakers[digests] = load_speaker(production.codec, files, self.device, self.batch)
         self._speakers.move_to_end(digests)
         return self._speakers[digests]
 
