@@ -13,7 +13,7 @@ from scipy.fft import dct
 
 from qa.audio import ANALYSIS_RATE_HZ, Audio, resampled
 from qa.clicks import clicks
-from qa.pitch import base_pitch, pitch
+from qa.pitch import pitch
 from qa.recognisers import transcribe, transcribe_by_sphinx
 from qa.signal import band_power, clipped_peaks_per_s, pauses
 from qa.thresholds import Thresholds
@@ -55,7 +55,7 @@ class Proof:
     ----------
     word_error_rate : of pocketsphinx's transcript; far higher than Whisper's, so only differences speak
     spectrum_distance : Euclidean distance of the mean cepstra of take and prompt
-    pitch_semitones : base pitch of the take against the prompt's; not a number if either is hardly voiced
+    pitch_semitones : median pitch of the take against the prompt's; not a number if either is unvoiced
     """
 
     word_error_rate: float
@@ -120,8 +120,9 @@ def prove_take(audio: Audio, text: str, prompt: Audio) -> Proof:
     """
     words = compare(text, transcribe_by_sphinx(audio)).total
     distance = float(np.linalg.norm(cepstrum(audio) - cepstrum(prompt)))
-    ours, theirs = (base_pitch(pitch(one)).base_hz for one in (audio, prompt))
-    return Proof(words.rate, distance, float(12 * np.log2(ours / theirs)))
+    ours, theirs = (pitch(one).median_hz for one in (audio, prompt))
+    semitones = 12 * np.log2(ours / theirs) if ours and theirs else np.nan
+    return Proof(words.rate, distance, float(semitones))
 
 
 def cepstrum(audio: Audio) -> Floats:
