@@ -4,19 +4,34 @@ The teacher reads chapters of a real book in our own units, so every word's time
 packages say of the words is then compared with where they are heard in the decoded files.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import numpy.typing as npt
+from sqlalchemy.orm import Session
 
+from flows.services import Services
 from generation.codec.latent import LATENT_HOP_SAMPLES
 from generation.manuscript.book import Chapter
-from generation.mastering import NarratedWindow, SpokenWord
+from generation.mastering import MasteredChapter, NarratedWindow, SpokenWord
 from generation.rates import SAMPLE_RATE_HZ
 from generation.script import write_script
 from generation.script.units import Script
 from generation.training.corpus import BREAK_S, SENTENCE_PAUSE_S, SilencePool
 from generation.training.teacher import Teacher, sentences
+from storage import keys, productions
+from storage.database import transaction
+from storage.enrolment import canonical_digest
+from storage.objects import put_once
+from storage.queue import (
+    ChapterLease,
+    Judgement,
+    Mastering,
+    Queue,
+    Reading,
+    Rendering,
+    WindowLease,
+)
 
 WINDOW_S = 20.0
 
@@ -86,3 +101,77 @@ def _quiet(silence: SilencePool, samples: int, rng: np.random.Generator) -> Audi
     except ValueError:
         return (1e-4 * rng.standard_normal(samples)).astype(np.float32)
     return wave[:samples]
+
+
+# Through the factory ----------------------------------------------------------------------------------
+
+
+def make_by_teacher(
+    services: Services, production_id: int, masters: Mapping[int, MasteredChapter]
+) -> str:
+    """Make a planned production of chapters that the teacher read; returns the report's digest.
+
+    Every stage is leased and completed as a worker does it; only the sound comes from elsewhere, so the
+    tokens and the windows' audio are mere names.
+    """
+    queue, store = Queue(services.engine, "teacher"), services.store
+
+    def kept(lease: ChapterLease | WindowLease, name: str) -> tuple[str, str]:
+        key = f"{keys.PRODUCTIONS}{lease.production_id}/teacher/{lease.id}-{lease.lease}-{name}"
+        stored = put_once(store, key, f"{lease.id} {name}".encode())
+        return stored.key, stored.digest
+
+    while reading := queue.lease_reading(8):
+        going_on = reading
+        while going_on:
+            done = [
+                Reading(one, 0, *kept(one, f"{one.cursor}-t"), *kept(one, f"{one.cursor}-s"))
+                for one in going_on
+            ]
+            going_on, _ = queue.commit_readings(done)
+    while rendering := queue.lease_rendering(64):
+        queue.complete_renderings([Rendering(one, *kept(one, "a"), 20.0) for one in rendering])
+    while judging := queue.lease_judging(64):
+        queue.complete_judgements([Judgement(one, "pass", one.take, {}) for one in judging])
+    while mastering := queue.lease_mastering(4):
+        queue.complete_masterings([_delivered(services, one, masters) for one in mastering])
+    with transaction(services.engine, actor="teacher", reason="all is mastered") as session:
+        productions.finish(session, production_id)
+    report = put_once(store, keys.report(production_id, "teacher"), b'{"by": "the teacher"}\n')
+    with transaction(services.engine, actor="teacher", reason="reported") as session:
+        productions.file_report(
+            session, production_id, digest=report.digest, key=report.key, verdict="pass"
+        )
+    return report.digest
+
+
+def _delivered(
+    services: Services, lease: ChapterLease, masters: Mapping[int, MasteredChapter]
+) -> Mastering:
+    chapter = masters[lease.number]
+    audio_key, times_key = (
+        keys.chapter_part(lease.production_id, lease.number, lease.lease, name)
+        for name in ("audio", "times")
+    )
+    audio = put_once(services.store, audio_key, chapter.flac)
+    times = put_once(services.store, times_key, chapter.times_json())
+    with Session(services.engine) as session:
+        taken = [t.tokens_digest for _, t in productions.chosen_takes(session, lease.id)]
+    return Mastering(
+        lease,
+        audio.key,
+        audio.digest,
+        times.key,
+        times.digest,
+        chapter.duration_s,
+        canonical_digest({"narrated": chapter.content_digest, "tokens": taken}),
+        chapter.measures(),
+    )
+
+
+def approve(services: Services, production_id: int, report: str, reviewer: str) -> None:
+    """Approve a production by its report's digest."""
+    with transaction(services.engine, actor=reviewer, reason="heard and found good") as session:
+        productions.decide(
+            session, production_id, report_digest=report, approved=True, reviewer=reviewer
+        )
