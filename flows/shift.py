@@ -439,7 +439,7 @@ class Shift:
         """Render windows that are ready, at most so many; returns how many."""
         rendered = 0
         while rendered < limit and not self._over:
-            leases = patiently(lambda: self.queue.lease_rendering(self.studio.batch))
+            leases = patiently(lambda: self.queue.lease_rendering(self.studio.at_once))
             if not leases:
                 break
             self._pulse.hold(leases)

@@ -6,7 +6,9 @@ here: a worker hands in chapters and takes out windows, each with the snapshot i
 it can be read again by itself.
 """
 
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +22,9 @@ from generation.rendering import Renderer, WindowReading
 from generation.speechssm.model import SpeechSSM
 from generation.speechssm.reading import Reader, Sampling, Snapshot
 from generation.windows import Window
+
+WINDOWS_WAITING = 16
+"""Windows read and not yet taken: two rounds of 8 lanes, which tend to end their windows together."""
 
 
 @dataclass(frozen=True)
@@ -112,28 +117,37 @@ class Engine:
     def narrate(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowSound]:
         """Read and render every window of every job; windows of a job come in order.
 
+        Reading goes on here while windows are rendered in threads of their own. No more than
+        WINDOWS_WAITING are ever between the two, so that memory does not depend on who is faster.
+
         Raises
         ------
         NarrationError
             A window could not be read to its end.
         """
-        waiting: list[WindowRead] = []
-        for read in self.read(jobs):
-            if not read.complete:
-                raise NarrationError(
-                    f"window {read.window.number} of {read.key} was given up after "
-                    f"{tokens_to_s(len(read.reading.tokens)):.0f} s, before its text ended: "
-                    "read it again with another take"
-                )
-            waiting.append(read)
-            if len(waiting) >= self._renderer.batch:
-                yield from self._render(waiting)
-                waiting = []
-        yield from self._render(waiting)
+        batch: list[WindowRead] = []
+        rendering: deque[Future[list[WindowSound]]] = deque()
+        most = -(-WINDOWS_WAITING // self._renderer.batch)
+        pool = ThreadPoolExecutor(self._renderer.threads, thread_name_prefix="render")
+        try:
+            for read in self.read(jobs):
+                _refuse_incomplete(read)
+                batch.append(read)
+                if len(batch) == self._renderer.batch:
+                    rendering.append(pool.submit(self._render, batch))
+                    batch = []
+                while rendering and (len(rendering) > most or rendering[0].done()):
+                    yield from rendering.popleft().result()
+            if batch:
+                rendering.append(pool.submit(self._render, batch))
+            while rendering:
+                yield from rendering.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _render(self, reads: list[WindowRead]) -> Iterator[WindowSound]:
-        for index, waveform in self._renderer.render([r.reading for r in reads]):
-            yield WindowSound(reads[index], waveform)
+    def _render(self, reads: list[WindowRead]) -> list[WindowSound]:
+        waveforms = dict(self._renderer.render([read.reading for read in reads]))
+        return [WindowSound(read, waveforms[index]) for index, read in enumerate(reads)]
 
     def read(self, jobs: Iterable[ChapterJob]) -> Generator[WindowRead, None, None]:
         """Read every window of every job, as many jobs at once as there are lanes.
@@ -207,3 +221,12 @@ class Engine:
         else:
             self._free_lane(lane)
         return done
+
+
+def _refuse_incomplete(read: WindowRead) -> None:
+    if not read.complete:
+        raise NarrationError(
+            f"window {read.window.number} of {read.key} was given up after "
+            f"{tokens_to_s(len(read.reading.tokens)):.0f} s, before its text ended: "
+            "read it again with another take"
+        )
