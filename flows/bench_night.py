@@ -7,6 +7,7 @@ to end complete, the bad ones in clear states, and each content digest be that o
 
 import os
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -182,7 +183,7 @@ class _Night:
 
     def work(self, troubles: "_Troubles | None", log: Callable[[str], None]) -> None:
         """Have three workers work until everything is made, and trouble them meanwhile."""
-        workers = [self._start(n) for n in range(WORKERS)]
+        workers, failed = [self._start(n) for n in range(WORKERS)], 0
         deadline = time.monotonic() + LONGEST_S
         try:
             while self.unfinished() or not all(worker.ended for worker in workers):
@@ -190,9 +191,16 @@ class _Night:
                     raise TimeoutError(f"the night is not over after {LONGEST_S:.0f} s")
                 for n, worker in enumerate(workers):
                     worker.follow("done", 0.1)
-                    if worker.ended and self.unfinished():
-                        log(f"worker {n} has ended; another takes its place")
-                        workers[n] = self._start(n)
+                    if not worker.ended or not self.unfinished():
+                        continue
+                    code = worker.process.exitcode
+                    if code == 0 and not all(one.ended for one in workers):
+                        continue  # it found nothing left to do; the others still work
+                    failed += code not in {0, -signal.SIGKILL}
+                    if failed > WORKERS:
+                        raise RuntimeError(f"workers fail: see {self.settings.folder}/*.log")
+                    log(f"another takes the place of worker {n}")
+                    workers[n] = self._start(n)
                 if troubles is not None:
                     troubles.make(workers)
         finally:

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, night, operate, production, review
+from flows.commands import (
+    manuscript,
+    measure,
+    night,
+    operate,
+    production,
+    publish,
+    review,
+    voice,
+)
 from flows.commands.bench import bench
 from flows.demo import demo
 
@@ -18,25 +27,36 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-app.command()(demo)
-COMMANDS: tuple[Callable[..., None], ...] = (
-    *(manuscript.chapters, manuscript.narrate, measure.evaluate, measure.qa),
+BOOKS: tuple[Callable[..., None], ...] = (
+    *(demo, manuscript.chapters, manuscript.narrate),
+    *(measure.evaluate, measure.evaluate_voices, measure.qa),
+)
+PRODUCTIONS: tuple[Callable[..., None], ...] = (
     *(production.submit, production.status, production.cancel, production.retry),
     *(production.approve, production.reject, production.redo),
     *(night.work, night.nightly, night.reconcile),
+)
+RELEASES: tuple[Callable[..., None], ...] = (
+    *(publish.publish, publish.verify, publish.links),
+    *(publish.withdraw, publish.supersede, publish.releases),
 )
 OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
     operate.metrics,
 )
-
-app.add_typer(bench, name="bench")
-for command in COMMANDS:
-    app.command()(command)
-for command in OPERATORS:
-    app.command(rich_help_panel="Operators")(command)
-app.command()(review.review)
+PANELS = {
+    "Books": BOOKS,
+    "Productions": PRODUCTIONS,
+    "Releases": RELEASES,
+    "Operators": OPERATORS,
+}
+for panel, commands in PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.command(rich_help_panel="Productions")(review.review)
 app.add_typer(review.account, name="account")
+app.add_typer(voice.app, name="voice")
+app.add_typer(bench, name="bench")
 
 
 if __name__ == "__main__":

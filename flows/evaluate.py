@@ -6,13 +6,17 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import psutil
+import torch
 
 from flows.heldout import Passage, passages
 from flows.piper import PiperReading, read_by_piper
@@ -23,7 +27,7 @@ from generation.rates import SAMPLE_RATE_HZ, samples_to_s
 from generation.voices import Cast
 from qa.audio import Audio, as_audio
 from qa.naturalness import naturalness
-from qa.recognisers import Transcript, transcribe, transcribe_by_sphinx
+from qa.recognisers import transcribe, transcribe_by_sphinx
 from qa.speaker import track_speaker
 from qa.statistics import Interval, wer_difference
 from qa.words import ErrorCount, WordReport, compare
@@ -247,24 +251,44 @@ def memory_growth(samples: Sequence[tuple[float, float]]) -> float | None:
     return float(np.polyfit(made_s, resident_mb, 1)[0]) * 3600
 
 
+@dataclass(frozen=True)
+class _Heard:
+    """What was measured of one recording."""
+
+    overall: list[float]
+    worst_minute: float
+    cosines: list[float]
+    whisper: WordReport
+    sphinx: WordReport
+
+
 def judge(
     recordings: Sequence[Audio], chosen: Sequence[Passage], prompt: Audio, wall_s: float
 ) -> Judgement:
-    """Measure recordings of the passages, one each, in their order."""
-    scores, worst, cosines = list[float](), list[float](), list[float]()
-    for recording in recordings:
-        rated = naturalness(recording)
-        scores += rated.overall.tolist()
-        worst.append(rated.worst_minute_overall)
-        cosines += _to_prompt(recording, prompt)
+    """Measure recordings of the passages, one each, in their order; a process for each core."""
+    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
+        texts = [passage.sentences for passage in chosen]
+        heard = list(pool.map(_hear, recordings, texts, repeat(prompt)))
     return Judgement(
-        _words(recordings, chosen, transcribe),
-        _words(recordings, chosen, transcribe_by_sphinx),
-        fmean(scores),
-        min(worst),
-        fmean(cosines),
+        _words([one.whisper for one in heard]),
+        _words([one.sphinx for one in heard]),
+        fmean(score for one in heard for score in one.overall),
+        min(one.worst_minute for one in heard),
+        fmean(cosine for one in heard for cosine in one.cosines),
         sum(recording.duration_s for recording in recordings),
         wall_s,
+    )
+
+
+def _hear(recording: Audio, sentences: Sequence[str], prompt: Audio) -> _Heard:
+    torch.set_num_threads(1)
+    rated = naturalness(recording)
+    return _Heard(
+        rated.overall.tolist(),
+        rated.worst_minute_overall,
+        _to_prompt(recording, prompt),
+        compare(sentences, transcribe(recording)),
+        compare(sentences, transcribe_by_sphinx(recording)),
     )
 
 
@@ -277,15 +301,7 @@ def _to_prompt(recording: Audio, prompt: Audio) -> list[float]:
     return [float(cosine) for cosine in kept]
 
 
-def _words(
-    recordings: Sequence[Audio],
-    chosen: Sequence[Passage],
-    recognise: Callable[[Audio], Transcript],
-) -> Words:
-    reports: list[WordReport] = [
-        compare(passage.sentences, recognise(recording))
-        for passage, recording in zip(chosen, recordings, strict=True)
-    ]
+def _words(reports: Sequence[WordReport]) -> Words:
     return Words(
         tuple(count for report in reports for count in report.by_sentence),
         sum(len(report.missing) for report in reports),

@@ -1,5 +1,6 @@
 """Planning: an admitted production's chapters become scripts and windows, once and for all."""
 
+from flows.draft import spoken_credits
 from flows.intake import chosen
 from flows.services import Services
 from flows.studio import stored_book
@@ -72,10 +73,10 @@ def _plans(services: Services, production_id: int) -> list[ChapterPlan]:
     book = stored_book(services, production.manuscript_id)
     settings = production.settings
     lexicon = Lexicon.parse(settings["lexicon"]) if settings.get("lexicon") else None
-    return [
-        _plan(services, production_id, chapter, lexicon)
-        for chapter in chosen(book, settings.get("chapters", ""))
-    ]
+    chapters = chosen(book, settings.get("chapters", ""))
+    if settings.get("credits"):
+        chapters += spoken_credits(services, production_id)
+    return [_plan(services, production_id, chapter, lexicon) for chapter in chapters]
 
 
 def _plan(

@@ -20,20 +20,23 @@ from sqlalchemy.orm import Session
 
 from flows.intake import Submission, Wish, narrator_named, read_wish
 from flows.intake import submit as submit_book
-from flows.narrate import default_device
 from flows.nightly import closing_time
 from flows.nightly import nightly as work_a_night
 from flows.patience import PASSING
 from flows.plan import admit_and_plan
+from flows.publish import publish as publish_release
 from flows.reconcile import reconcile as take_up
+from flows.reconcile import to_publish
 from flows.services import Services, services
 from flows.settings import Settings
 from flows.shift import Limits, Shift
+from flows.studio import default_device
 from storage import productions
 from storage.states import ProductionState
 
 RETRIES = 3
 BACKOFF_S = 20
+PUBLISH_WAIT_S = 300.0
 
 
 def _may_pass(task: Any, task_run: Any, state: Any) -> bool:
@@ -143,7 +146,9 @@ def nightly(until: str | None = None) -> dict[str, Any]:
     settings = Settings()
     closing = closing_time(until or settings.nightly_until, datetime.now(settings.zone))
     with services(settings) as opened:
-        return work_night(opened, closing)
+        night = work_night(opened, closing)
+        publish_approved(opened)
+        return night
 
 
 @task(name="night", **_AGAIN)
@@ -159,7 +164,9 @@ def work_night(opened: Services, closing: datetime) -> dict[str, Any]:
 def reconcile() -> dict[str, Any]:
     """Take up what was begun and forgotten, and remove what may go; returns what was found."""
     with services(Settings()) as opened:
-        return take_up_forgotten(opened)
+        found = take_up_forgotten(opened)
+        publish_approved(opened)
+        return found
 
 
 @task(name="take up what was forgotten", **_AGAIN)
@@ -168,6 +175,36 @@ def take_up_forgotten(opened: Services) -> dict[str, Any]:
     found = take_up(opened).as_json()
     create_table_artifact([found], key="reconciled", description="What reconcile found and did")
     return found
+
+
+# Publishing -----------------------------------------------------------------------------------------------
+
+
+@flow(name="publish", flow_run_name="publication of {production_id}")
+def publish(production_id: int) -> str:
+    """Publish an approved production; returns its release digest."""
+    with services(Settings()) as opened:
+        name_run(opened, production_id)
+        return publish_production(opened, production_id)
+
+
+def publish_approved(opened: Services) -> None:
+    """Publish whatever is approved; one that cannot be published fails its task and no other."""
+    for production_id in to_publish(opened):
+        publish_production(opened, production_id, return_state=True)
+
+
+@task(name="publish", **_AGAIN)
+def publish_production(opened: Services, production_id: int) -> str:
+    """Package, sign and store a release, or take up where another left it."""
+    done = publish_release(opened, production_id, wait_s=PUBLISH_WAIT_S)
+    create_link_artifact(
+        opened.store.url(done.manifest_key),
+        link_text=done.digest,
+        key=f"production-{production_id}-release",
+        description="The release, as published",
+    )
+    return done.digest
 
 
 # What an operator sees ----------------------------------------------------------------------------------

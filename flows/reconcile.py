@@ -9,7 +9,7 @@ from flows.plan import replan_admitted
 from flows.produce import finish_ready
 from flows.services import Services
 from flows.workers import reclaim_from_the_dead, worker_name
-from storage import enrolment, productions, retention
+from storage import enrolment, productions, releases, retention
 from storage.database import transaction
 from storage.queue import Queue
 from storage.states import ProductionState
@@ -62,6 +62,7 @@ def reconcile(services: Services, *, sweep: bool = True) -> Reconciled:
     takes = snapshots = orphans = 0
     erased: list[int] = []
     if sweep:
+        releases.withdraw_unpublished(engine, store)
         erased = enrolment.finish_erasures(engine, store, actor=ACTOR)
         takes = retention.expire_takes(engine, store, actor=ACTOR, days=settings.takes_days).objects
         snapshots = retention.expire_snapshots(

@@ -10,6 +10,7 @@ import numpy as np
 
 from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.clicks import clicks
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import naturalness
 from qa.pitch import base_pitch, pitch
@@ -34,7 +35,6 @@ from qa.report import (
 from qa.signal import (
     Pause,
     bandwidth_hz,
-    clicks,
     clipped_peaks_per_s,
     compare_joints,
     hum,
@@ -245,7 +245,9 @@ def _judge_signal(
     flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
     findings += verdicts.judge_pauses(silences, audio.duration_s, context.long_pauses_s, limits)
-    findings += verdicts.judge_clicks(clicks(audio))
+    findings += verdicts.judge_clicks(
+        clicks(audio, limits.click_least_db, limits.click_most_ms), limits
+    )
     findings += verdicts.judge_noise(noise, limits)
     findings += verdicts.judge_clipping(windows, flat, limits)
     findings += verdicts.judge_joints(joints, limits)

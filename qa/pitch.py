@@ -64,7 +64,7 @@ def pitch(audio: Audio) -> Pitch:
         skip = round((start - begin) / ANALYSIS_RATE_HZ / FRAME_S)
         keep = min(chunk, len(speech) - start) / ANALYSIS_RATE_HZ / FRAME_S
         parts.append(f0[skip : skip + max(1, round(keep))])
-    return _described(np.concatenate(parts))
+    return described(np.concatenate(parts))
 
 
 def _f0(samples: NDArray[np.float32]) -> Floats:
@@ -76,7 +76,8 @@ def _f0(samples: NDArray[np.float32]) -> Floats:
     return refined
 
 
-def _described(f0_hz: Floats) -> Pitch:
+def described(f0_hz: Floats) -> Pitch:
+    """Describe a contour by its median, its spread and its voiced share."""
     voiced = f0_hz[f0_hz > 0]
     if len(voiced) == 0:
         return Pitch(f0_hz, 0.0, 0.0, 0.0)

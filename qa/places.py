@@ -32,6 +32,9 @@ class Suspect:
     start_s, end_s : where
     doubt_nats : how much more the sound supports what was heard than what is printed
     phone_distance : edit distance of the two in phones, 0 (they sound alike) to 1
+    confirmed : whether it was not as printed either when it was heard a second time, cut otherwise
+    unspoken_share : for words left out: the share of their time that is not there, about 0 when they were
+        spoken and the recogniser passed over them, about 1 when they were not; None for a few words
     """
 
     expected: str
@@ -41,6 +44,8 @@ class Suspect:
     end_s: float
     doubt_nats: float
     phone_distance: float
+    confirmed: bool = True
+    unspoken_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qa.audio import ANALYSIS_RATE_HZ, Audio, Samples, quiet_cuts, resampled
 from qa.errors import MissingModelError
 from qa.phones import load_sphinx
-from qa.signal import pauses
+from qa.signal import pauses, stretch
 
 LOOP_COMPRESSION = 2.4
 """gzip ratio of a transcript above which Whisper is looping (Radford et al. 2022, section 4.5)."""
@@ -30,6 +30,7 @@ _SPHINX_CUT_S = (6.0, 15.0)
 SPHINX_FRAME_S = 0.01
 """Length of a frame of pocketsphinx."""
 _WHISPER_BATCH = 8
+_AGAIN_BEAM = 5
 _GAP_SPEECH_S = 0.9  # two or three words
 _NO_SPEECH = (
     0.6  # probability of silence above which a stretch holds no words (Radford et al. 2022)
@@ -145,6 +146,32 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
     return Transcript(tuple(words), _in_seconds(cuts, speech.rate_hz), tuple(loops))
 
 
+def hear_again(
+    audio: Audio, spans_s: Sequence[tuple[float, float]], threads: int = 1
+) -> list[Transcript]:
+    """Transcribe stretches of a recording, each by itself and with a beam, for a second opinion.
+
+    Parameters
+    ----------
+    audio : the recording at any rate
+    spans_s : stretches of at most 30 s
+    threads : CPU threads of the recogniser
+    """
+    speech = resampled(audio, ANALYSIS_RATE_HZ)
+    heard: list[Transcript] = []
+    for start_s, end_s in spans_s:
+        part = stretch(speech, start_s, end_s)
+        words = [
+            HeardWord(w.text, w.start_s + start_s, w.end_s + start_s, w.probability)
+            for segment in _whisper_segments(
+                part, [(0, len(part.samples))], threads, _AGAIN_BEAM, 1
+            )
+            for w in _heard(segment)
+        ]
+        heard.append(Transcript(tuple(words), ((start_s, end_s),)))
+    return heard
+
+
 def _in_seconds(cuts: Sequence[tuple[int, int]], rate_hz: int) -> tuple[tuple[float, float], ...]:
     return tuple((start / rate_hz, end / rate_hz) for start, end in cuts)
 
@@ -154,8 +181,8 @@ def _retry(
 ) -> tuple[list[HeardWord], list[tuple[float, float]]]:
     """Transcribe the cut that starts at `start_s` once more in shorter pieces."""
     start, end = min(cuts, key=lambda cut: abs(cut[0] / speech.rate_hz - start_s))
-    stretch = Audio(speech.samples[start:end], speech.rate_hz)
-    pieces = [(start + a, start + b) for a, b in quiet_cuts(stretch, *_RETRY_CUT_S)]
+    part = Audio(speech.samples[start:end], speech.rate_hz)
+    pieces = [(start + a, start + b) for a, b in quiet_cuts(part, *_RETRY_CUT_S)]
     words: list[HeardWord] = []
     loops: list[tuple[float, float]] = []
     for segment in _whisper_segments(speech, pieces, threads, beam, len(pieces)):

@@ -101,6 +101,8 @@ class SuspectEntry(Part):
     end_s: Number
     doubt_nats: Number
     phone_distance: Number
+    confirmed: bool
+    unspoken_share: MaybeNumber
 
 
 class StretchEntry(Part):

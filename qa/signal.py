@@ -1,4 +1,4 @@
-"""Clean signal? Levels, pauses, clicks, clipping, DC, hum, bandwidth, and joints against window centres.
+"""Clean signal? Levels, pauses, noise, DC, hum, bandwidth, and joints against window centres.
 
 Every measure works on the samples at their own rate, half a minute at a time; what counts as a failure is
 for `qa.verdicts` to say.
@@ -10,7 +10,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
@@ -29,6 +28,9 @@ _NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
+_CEILING_BLOCK_S = 4.0
+_CEILING_WITHIN, _PCM_STEP = 0.001, 2.0**-15
+_QUIETEST_CEILING_DBFS = -40.0  # below it the steps of 16-bit samples make peaks alike
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
 _HUM_TOP_HZ = 260
@@ -45,15 +47,6 @@ class Pause:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.end_s - self.start_s
-
-
-@dataclass(frozen=True, slots=True)
-class Click:
-    """An impulse: `above_db` over the loudest sample within 40 ms, `sharpness` over its curvature."""
-
-    at_s: float
-    above_db: float
-    sharpness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,82 +140,29 @@ def _silence_thresholds(frames: Floats) -> Floats:
     return result
 
 
-def _chunks(audio: Audio, margin_s: float) -> Iterator[tuple[float, Samples, int, int]]:
-    """Stretches with margins: (start of the samples in s, samples, first and last sample to keep)."""
-    size, margin = round(_CHUNK_S * audio.rate_hz), round(margin_s * audio.rate_hz)
-    for start in range(0, len(audio.samples), size):
-        begin = max(0, start - margin)
-        part = audio.samples[begin : start + size + margin]
-        yield (
-            begin / audio.rate_hz,
-            part,
-            start - begin,
-            min(start + size, len(audio.samples)) - begin,
-        )
-
-
-def clicks(audio: Audio, above_db: float = 9.0, sharpness: float = 12.0) -> list[Click]:
-    """Find impulses that stand out from the 40 ms on both sides of them.
-
-    Parameters
-    ----------
-    audio : the recording
-    above_db : least distance of the impulse's millisecond over the loudest other within 40 ms
-    sharpness : least ratio of its curvature to the greatest within 10 ms; mouth noises stay below it
-    """
-    found: list[Click] = []
-    bin_samples = max(1, round(audio.rate_hz / 1000))
-    for offset_s, part, first, last in _chunks(audio, 0.06):
-        peaks, curves = _bins(part, bin_samples)
-        isolation = peaks / np.maximum(_around(peaks, 3, 40), 1e-4)
-        sharp = curves / np.maximum(_around(curves, 2, 10), 1e-5)
-        sharp = maximum_filter1d(sharp, 3)
-        hits = np.flatnonzero((isolation >= 10 ** (above_db / 20)) & (sharp >= sharpness))
-        for k in hits[(hits * bin_samples >= first) & (hits * bin_samples < last)]:
-            at_s = offset_s + k * bin_samples / audio.rate_hz
-            if found and at_s - found[-1].at_s < 0.01:
-                continue
-            found.append(Click(float(at_s), float(20 * np.log10(isolation[k])), float(sharp[k])))
-    return found
-
-
-def _bins(samples: Samples, size: int) -> tuple[Floats, Floats]:
-    """Largest amplitude and largest curvature in each bin of `size` samples."""
-    n = len(samples) // size
-    amplitude = np.abs(samples[: n * size])
-    curvature = np.zeros_like(samples)
-    curvature[1:-1] = np.abs(samples[1:-1] - 0.5 * (samples[:-2] + samples[2:]))
-    peak = amplitude.reshape(n, size).max(axis=1, initial=0.0)
-    curve = curvature[: n * size].reshape(n, size).max(axis=1, initial=0.0)
-    return peak.astype(np.float64), curve.astype(np.float64)
-
-
-def _around(values: Floats, inner: int, outer: int) -> Floats:
-    """Largest value between `inner` and `outer` bins away, on either side."""
-    width = outer - inner + 1
-    pad = outer + width
-    padded = maximum_filter1d(np.pad(values, pad), width)
-    centre = np.arange(len(values)) + pad
-    shift = inner + width // 2
-    return np.asarray(np.maximum(padded[centre - shift], padded[centre + shift]))
-
-
 def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
-    """Flat tops a second: separate runs of at least three samples within 2 % of the stretch's ceiling.
+    """Peaks a second, beyond the first, that reach exactly the same ceiling, in the worst four seconds.
 
-    Natural speech reaches its own ceiling once or twice; clipped speech at every pitch period.
+    Natural peaks are all of different height, however loud; clipped ones stop at one level. Above and below
+    zero are counted apart, so that a recording may be clipped on one side, and at any level.
     """
-    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s).samples
+    block = round(_CEILING_BLOCK_S * audio.rate_hz)
+    starts = range(0, max(1, len(part) - block // 2), block)
+    worst = max(_alike_tops(part[k : k + block]) for k in starts)
+    return worst / _CEILING_BLOCK_S
+
+
+def _alike_tops(samples: Samples) -> int:
+    """Count the runs of samples at the ceiling, beyond the first on either side of zero."""
     tops = 0
-    for sign in (1.0, -1.0):
-        wave = part.samples * np.float32(sign)
+    for wave in (samples, -samples):
         ceiling = float(wave.max())
-        if ceiling < 10 ** (-40 / 20):
+        if ceiling < 10 ** (_QUIETEST_CEILING_DBFS / 20):
             continue
-        high = np.concatenate([[False], wave >= 0.98 * ceiling, [False]])
-        edges = np.flatnonzero(np.diff(high.astype(np.int8)))
-        tops += int(np.sum(edges[1::2] - edges[::2] >= 3))
-    return tops / part.duration_s
+        high = wave >= ceiling - max(_CEILING_WITHIN * ceiling, _PCM_STEP)
+        tops += max(0, int(np.count_nonzero(np.diff(high, prepend=False, append=False))) // 2 - 1)
+    return tops
 
 
 def hum(audio: Audio) -> Hum:
@@ -288,7 +228,7 @@ def track_noise(audio: Audio) -> NoiseTrack:
     The floor of a band is the 10th percentile of its power in the span (minimum statistics, after
     Martin 2001, simplified): speech leaves every band now and then, noise does not.
     """
-    power = np.concatenate([_band_power(part) for part in _whole_hops(audio)])
+    power = np.concatenate([band_power(part) for part in _whole_hops(audio)])
     per_s = 1.0 / _NOISE_HOP_S
     span, step = min(len(power), round(NOISE_SPAN_S * per_s)), round(NOISE_STEP_S * per_s)
     starts = np.arange(0, max(1, len(power) - span + 1), step)
@@ -309,7 +249,7 @@ def _whole_hops(audio: Audio) -> Iterator[Audio]:
         yield Audio(np.pad(part, (0, max(0, 2 * hop - len(part)))), audio.rate_hz)
 
 
-def _band_power(part: Audio) -> Floats:
+def band_power(part: Audio) -> Floats:
     """Mean-square level of each band and frame, full scale 1.0: (frame, band)."""
     hop = round(_NOISE_HOP_S * part.rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(part.samples, 2 * hop)[::hop]
@@ -338,17 +278,26 @@ class JointComparison:
     roughest_s: float
 
 
-def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
-    """Compare each joint with the quietest place near the centre of the window before it.
+def joint_steps(audio: Audio, joints_s: Sequence[float]) -> tuple[Floats, Floats]:
+    """Steps of the log spectrum, in dB, at joints and at the quietest places near window centres.
 
-    Windows meet in pauses, so a joint is compared with pauses inside windows. None without two joints.
+    Windows meet in pauses, so a joint is compared with pauses inside windows.
+
+    Returns
+    -------
+    (joint,) and (joint + 1,) arrays
     """
-    if len(joints_s) < 2:
-        return None
     borders = [0.0, *joints_s, audio.duration_s]
     centres = [_quietest(audio, (a + b) / 2) for a, b in pairwise(borders)]
     at_joints = np.array([_step_db(audio, t) for t in joints_s])
-    at_centres = np.array([_step_db(audio, t) for t in centres])
+    return at_joints, np.array([_step_db(audio, t) for t in centres])
+
+
+def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
+    """Compare the joints with the centres of windows. None without two joints."""
+    if len(joints_s) < 2:
+        return None
+    at_joints, at_centres = joint_steps(audio, joints_s)
     p = mannwhitneyu(at_joints, at_centres, alternative="greater").pvalue
     return JointComparison(
         float(at_joints.mean()),

@@ -9,7 +9,6 @@ ever downloaded.
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qa.audio import ANALYSIS_RATE_HZ, Audio, frame_rms, mean_square, resampled
+from qa.audio import ANALYSIS_RATE_HZ, Audio, mean_square, resampled
 from qa.errors import MissingModelError
+from qa.speaker_track import STEP_S, WINDOW_S, SpeakerTrack, follow, speech_share
 from qa.torchaudio_import import import_torchaudio
 
 os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")  # before the import: no telemetry
@@ -32,15 +32,10 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications  # noqa
 Floats = NDArray[np.float64]
 Embeddings = NDArray[np.float32]
 
-WINDOW_S = 3.0
-STEP_S = 0.5
 DEFAULT_MODEL = "ge2e"
 
 _BATCH = 32
 _TARGET_DBFS = -30.0  # resemblyzer hparams.audio_norm_target_dBFS; quieter speech is raised to it
-_CHANGE_AT = 0.62  # where the cosine of a window half in another voice lies (49 swaps)
-_SPEECH_BELOW_PEAK_DB = 35.0
-"""A frame is speech when it is at most this far below the loud frames of the recording."""
 
 
 class GE2E(Model):  # type: ignore[misc]
@@ -149,72 +144,11 @@ def embedding_model(name: str = DEFAULT_MODEL) -> Any:
     return Model.from_pretrained(Path(name)).eval()
 
 
-@dataclass(frozen=True, slots=True)
-class SpeakerTrack:
-    """Whose voice it is over time.
-
-    Attributes
-    ----------
-    centre_s : (window,) middle of each 3 s window
-    embeddings : (window, dimension) unit vectors
-    speech_share : (window,) share of the window that is speech, 0 to 1
-    median : (dimension,) the recording's own voice, a unit vector
-    to_median : (window,) cosine to the recording's own median voice
-    to_prompt : (window,) cosine to the voice prompt; None without one
-    drift_per_hour : least-squares change of the cosine (to the prompt if there is one, else to the
-        recording's
-        own first minute) over the windows that are mostly speech
-    """
-
-    centre_s: Floats
-    embeddings: Embeddings
-    speech_share: Floats
-    median: Embeddings
-    to_median: Floats
-    to_prompt: Floats | None
-    drift_per_hour: float
-
-    def refined(self, start_s: float, end_s: float) -> tuple[float, float]:
-        """Find where another voice begins and ends inside a stretch of windows unlike the rest.
-
-        A window whose middle lies on the change holds half of each voice: the change is where the cosine
-        crosses between its least and its usual value, interpolated between windows.
-        """
-        inside = np.flatnonzero((self.centre_s >= start_s) & (self.centre_s <= end_s))
-        lowest = int(inside[np.argmin(self.to_median[inside])])
-        usual = float(np.median(self.to_median))
-        level = float(self.to_median[lowest]) + _CHANGE_AT * (usual - float(self.to_median[lowest]))
-        return self._crossing(lowest, -1, level), self._crossing(lowest, 1, level)
-
-    def _crossing(self, lowest: int, step: int, level: float) -> float:
-        k = lowest
-        while 0 <= k + step < len(self.to_median):
-            inner, outer = float(self.to_median[k]), float(self.to_median[k + step])
-            if outer >= level:
-                share = (level - inner) / (outer - inner)
-                return float(self.centre_s[k] + share * step * STEP_S)
-            k += step
-        edge = self.centre_s[k] + step * WINDOW_S / 2
-        return max(0.0, float(edge))
-
-
 def _raised(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Raise quiet speech to the level GE2E was trained at (resemblyzer `normalize_volume`)."""
     rms = mean_square(samples) ** 0.5
     gain = 10 ** (_TARGET_DBFS / 20) / rms if rms > 0 else 1.0
     return samples if gain <= 1.0 else samples * np.float32(gain)
-
-
-def _speech_share(samples: NDArray[np.float32], starts: NDArray[np.int64], window: int) -> Floats:
-    frame = ANALYSIS_RATE_HZ // 50
-    level = 20 * np.log10(np.maximum(frame_rms(samples, frame), 1e-7))
-    if len(level) == 0:
-        return np.zeros(len(starts))
-    loud = np.percentile(level, 95)
-    total = np.concatenate([[0], np.cumsum(level > loud - _SPEECH_BELOW_PEAK_DB)])
-    first = np.minimum(starts // frame, len(level))
-    last = np.minimum((starts + window) // frame, len(level))
-    return np.asarray((total[last] - total[first]) / (window // frame), dtype=np.float64)
 
 
 def sliding_embeddings(audio: Audio, model: str = DEFAULT_MODEL) -> tuple[Floats, Embeddings]:
@@ -270,23 +204,7 @@ def track_speaker(
     prompt : the voice it should be, at any rate
     model : embedding model, see `embedding_model`
     """
-    centre_s, vectors = sliding_embeddings(audio, model)
-    starts = np.round((centre_s - WINDOW_S / 2) * ANALYSIS_RATE_HZ).astype(np.int64)
-    samples = resampled(audio, ANALYSIS_RATE_HZ).samples
-    share = _speech_share(samples, starts, round(WINDOW_S * ANALYSIS_RATE_HZ))
-    spoken = share >= 0.5 if (share >= 0.5).any() else np.ones(len(share), dtype=bool)
-    median = np.median(vectors[spoken], axis=0)
-    median = median / np.linalg.norm(median)
-    to_median = vectors @ median
-    to_prompt = None if prompt is None else (vectors @ embed(prompt, model)).astype(np.float64)
-    reference = to_prompt if to_prompt is not None else _to_beginning(centre_s, vectors, spoken)
-    slope = np.polyfit(centre_s[spoken], reference[spoken], 1)[0] * 3600 if spoken.sum() > 2 else 0
-    return SpeakerTrack(
-        centre_s, vectors, share, median, to_median.astype(np.float64), to_prompt, float(slope)
-    )
-
-
-def _to_beginning(centre_s: Floats, vectors: Embeddings, spoken: NDArray[np.bool_]) -> Floats:
-    early = spoken & (centre_s <= centre_s[spoken][0] + 60.0)
-    mean = vectors[early].mean(axis=0)
-    return np.asarray(vectors @ (mean / np.linalg.norm(mean)), dtype=np.float64)
+    speech = resampled(audio, ANALYSIS_RATE_HZ)
+    centre_s, vectors = sliding_embeddings(speech, model)
+    wanted = None if prompt is None else embed(prompt, model)
+    return follow(centre_s, vectors, speech_share(speech, centre_s), wanted)

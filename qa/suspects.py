@@ -3,34 +3,46 @@
 A recogniser of 3 % word errors cries wolf thirty times in a thousand words. So each place where transcript
 and text part is weighed: the text's words are put in place of the heard ones, and Whisper says how much
 the sound supports either (`qa.recognisers.evidence`). Where the text is supported nearly as well, it was
-read.
+read. What is left is heard a second time, cut otherwise, and words left out are looked for in time: speech
+that was passed over takes time, words that were not said take none.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rapidfuzz.distance import Levenshtein
 
 from qa.audio import Audio
 from qa.phones import phones
 from qa.places import Suspect
-from qa.recognisers import Transcript, evidence
-from qa.signal import stretch
+from qa.rate import expected_s, tempo
+from qa.recognisers import Transcript, evidence, hear_again
+from qa.signal import Pause, pauses, stretch
 from qa.text import printed_words
-from qa.words import AlignedWord, Kind, WordReport
+from qa.words import AlignedWord, Kind, WordReport, compare
 
 _BATCH = 6  # texts weighed at once
+_LEAST_DOUBT_NATS = 4.0  # below it the text is supported as well as what was heard
+_AGAIN_S = 4.0  # heard again from so long before to so long after
+_CONTEXT = 12  # words either side that a second hearing is laid over
+_LEAST_LEFT_OUT = 4  # fewer words take too little time to be missed
+_AROUND = 4  # words either side whose time is taken with that of the words left out
 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """A run of errors: its steps, the cut it was heard in, and where its words belong in the transcript."""
+    """A run of errors: steps `start` to `end` of the alignment.
+
+    `cut` is the cut it was heard in, `place` where its words belong in the transcript.
+    """
 
     words: tuple[AlignedWord, ...]
     cut: int
     place: int
+    start: int
+    end: int
 
     @property
     def sources(self) -> list[int]:
@@ -80,9 +92,9 @@ def _regions(alignment: Sequence[AlignedWord], cuts: Sequence[int]) -> list[_Reg
                 break
             end += 1
         start, end = _whole(alignment, at, end)
-        region = _Region(tuple(alignment[start:end]), cut, place)
+        region = _Region(tuple(alignment[start:end]), cut, place, start, end)
         heard = region.heard_sources
-        regions.append(_Region(region.words, cut, min(heard)) if heard else region)
+        regions.append(replace(region, place=min(heard)) if heard else region)
         at, place = end, max(heard) + 1 if heard else place
     return regions
 
@@ -142,7 +154,118 @@ def weigh_errors(
         weighed = _doubts(stretch(audio, start_s, end_s), as_heard, variants, threads)
         for number, doubt in zip(numbers, weighed, strict=True):
             doubts[number] = min(doubt, doubts.get(number, doubt))
-    return [_suspect(region, doubts.get(n, 0.0)) for n, region in enumerate(regions)]
+    suspects = [_suspect(region, doubts.get(n, 0.0)) for n, region in enumerate(regions)]
+    timed = _with_time(audio, report, transcript, regions, suspects)
+    return _heard_twice(audio, report, text, regions, timed, threads)
+
+
+def _with_time(
+    audio: Audio,
+    report: WordReport,
+    transcript: Transcript,
+    regions: Sequence[_Region],
+    suspects: Sequence[Suspect],
+) -> list[Suspect]:
+    """Look for the time of words that were left out."""
+    gone = [
+        sum(w.kind is Kind.DELETION for w in region.words) >= _LEAST_LEFT_OUT for region in regions
+    ]
+    if not any(gone):
+        return list(suspects)
+    silences = pauses(audio)
+    pace = tempo(transcript.words, silences, audio.duration_s).expected_ratio
+    return [
+        replace(suspect, unspoken_share=_unspoken_share(report, region, silences, pace))
+        if left_out
+        else suspect
+        for suspect, region, left_out in zip(suspects, regions, gone, strict=True)
+    ]
+
+
+def _unspoken_share(
+    report: WordReport, region: _Region, silences: Sequence[Pause], pace: float
+) -> float | None:
+    """Share of the expected time of the words left out that the words around them leave no room for.
+
+    The recogniser spreads its times over what it passes over, so the time is taken from some words before
+    to some words after.
+    """
+    before = [w for w in report.alignment[: region.start] if w.heard][-_AROUND:]
+    after = [w for w in report.alignment[region.end :] if w.heard][:_AROUND]
+    around = [*before, *after]
+    if len(before) < 2 or len(after) < 2 or not pace > 0:
+        return None
+    start_s, end_s = around[0].start_s, around[-1].end_s
+    silent_s = sum(max(0.0, min(p.end_s, end_s) - max(p.start_s, start_s)) for p in silences)
+    spoken_s = (end_s - start_s - silent_s) * pace
+    heard_s = expected_s([w.heard for w in (*around, *region.words) if w.heard])
+    missing_s = expected_s([w.expected for w in region.words if w.kind is Kind.DELETION])
+    return 1.0 - (spoken_s - heard_s) / max(missing_s, 0.1)
+
+
+def _heard_twice(
+    audio: Audio,
+    report: WordReport,
+    text: Sequence[str],
+    regions: Sequence[_Region],
+    suspects: Sequence[Suspect],
+    threads: int,
+) -> list[Suspect]:
+    """Hear the doubtful places a second time, cut otherwise and with a beam."""
+    doubtful = [n for n, suspect in enumerate(suspects) if _is_doubtful(suspect)]
+    spans = [
+        (
+            max(0.0, suspects[n].start_s - _AGAIN_S),
+            min(audio.duration_s, suspects[n].end_s + _AGAIN_S),
+        )
+        for n in doubtful
+    ]
+    heard = dict(
+        zip(doubtful, hear_again(audio, [_at_most_28_s(s) for s in spans], threads), strict=True)
+    )
+    return [
+        replace(suspect, confirmed=not _as_printed(report, text, regions[n], heard[n]))
+        if n in heard
+        else replace(suspect, confirmed=False)
+        for n, suspect in enumerate(suspects)
+    ]
+
+
+def _is_doubtful(suspect: Suspect) -> bool:
+    unspoken = suspect.unspoken_share is not None and suspect.unspoken_share > 0.0
+    return suspect.doubt_nats > _LEAST_DOUBT_NATS or unspoken
+
+
+def _at_most_28_s(span_s: tuple[float, float]) -> tuple[float, float]:
+    return span_s[0], min(span_s[1], span_s[0] + 28.0)
+
+
+def _as_printed(
+    report: WordReport, text: Sequence[str], region: _Region, again: Transcript
+) -> bool:
+    """Tell whether a second hearing of a place has its words as printed."""
+    start, end = region.start, region.end
+    before = {w.source for w in report.alignment[max(0, start - _CONTEXT) : start] if w.source >= 0}
+    after = {w.source for w in report.alignment[end : end + _CONTEXT] if w.source >= 0}
+    inside = {w.source for w in region.words if w.source >= 0}
+    printed = sorted(before | inside | after)
+    second = compare([" ".join(text[k] for k in printed)], again).alignment
+    kept = [k for k, word in enumerate(second) if word.kind is Kind.HIT]
+    places = [
+        k for k, word in enumerate(second) if word.source >= 0 and printed[word.source] in inside
+    ]
+    if not kept:
+        return False
+    if not places:  # something was inserted: do its neighbours stand together this time?
+        joint = [
+            k
+            for k, word in enumerate(second)
+            if word.source >= 0 and printed[word.source] in before
+        ]
+        at = joint[-1] if joint else -1
+        near = second[max(0, at) : at + 2]
+        return len(near) == 2 and all(word.kind is Kind.HIT for word in near)
+    return all(second[k].kind is Kind.HIT for k in range(places[0], places[-1] + 1))
 
 
 def _possible_cuts(region: _Region, inside: dict[int, list[int]], n_cuts: int) -> list[int]:

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
 from qa.pitch import BasePitch
 from qa.rate import SPAN_S as TEMPO_SPAN_S
 from qa.rate import Tempo
-from qa.signal import NOISE_SPAN_S, Click, Hum, JointComparison, Levels, NoiseTrack, Pause
-from qa.speaker import WINDOW_S, SpeakerTrack
+from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
+from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
 from qa.thresholds import Thresholds
 
@@ -132,8 +133,10 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
 
 
 def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
-    """Judge spans read faster or slower than the rest of the recording."""
+    """Judge spans read faster or slower than the rest of the recording, if it is long enough to have one."""
     most = limits.tempo_change_most_share
+    if len(tempo.centre_s) == 0 or tempo.centre_s[-1] + TEMPO_SPAN_S / 2 < limits.tempo_least_s:
+        return []
     with np.errstate(invalid="ignore"):
         change = np.log(tempo.relative)
         bad = np.abs(change) > np.log1p(most)
@@ -196,12 +199,13 @@ def judge_pauses(
     return findings
 
 
-def judge_clicks(found: Sequence[Click]) -> list[Finding]:
+def judge_clicks(found: Sequence[Click], limits: Thresholds) -> list[Finding]:
     """Report every click."""
     return [
         Finding(
             Question.SIGNAL, "click", Verdict.FAIL, f"a click, {c.above_db:.0f} dB over what is around it",
-            max(0.0, c.at_s - 0.05), c.at_s + 0.05, c.above_db, 9.0, "dB",
+            max(0.0, c.at_s - 0.05), c.at_s + 0.05, c.above_db,
+            limits.click_least_db, "dB",
         )
         for c in found
     ]  # fmt: skip
@@ -233,8 +237,8 @@ def judge_clipping(
     most = limits.clipped_peaks_most_per_s
     return [
         Finding(
-            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} flat peaks a second",
-            a, b, value, most, "peaks per s",
+            Question.SIGNAL, "clipping", Verdict.FAIL,
+            f"clipped: {value:.1f} peaks a second reach the same ceiling", a, b, value, most, "peaks per s",
         )
         for (a, b), value in zip(windows, peaks_per_s, strict=True)
         if value > most
@@ -260,7 +264,7 @@ def judge_levels(whole: Levels, mains: Hum, duration_s: float, limits: Threshold
                 limits.dc_most_dbfs, "dBFS",
             )
         )  # fmt: skip
-    loud = mains.level_dbfs > limits.hum_most_dbfs
+    loud = mains.level_dbfs > limits.hum_most_dbfs and duration_s >= limits.hum_least_s
     if loud and mains.above_neighbours_db > limits.hum_prominence_most_db:
         reason = f"mains hum of {mains.mains_hz:.0f} Hz at {mains.level_dbfs:.0f} dBFS"
         findings.append(

@@ -21,18 +21,26 @@ def judge_words(
     suspects : places where transcript and text part, those that learned confusions explain left out
     limits : thresholds
     """
-    findings = [_missing(s, suspects, limits) for s in missing]
+    wrong = [s for s in suspects if _is_wrong(s, limits)]
+    findings = [_missing(s, wrong, limits) for s in missing]
     findings += [_doubled(s) for s in doubled]
     explained = {s.sentence for s in missing}
-    for suspect in suspects:
-        if suspect.sentence in explained or _in_doubled(suspect, doubled):
-            continue
-        if suspect.doubt_nats <= limits.word_doubt_most_nats:
-            continue
-        if suspect.phone_distance < limits.word_phone_distance_least:
-            continue
-        findings.append(_word_finding(suspect, limits))
+    findings += [
+        _word_finding(suspect, limits)
+        for suspect in wrong
+        if suspect.sentence not in explained and not _in_doubled(suspect, doubled)
+    ]
     return [f for f in findings if f is not None]
+
+
+def _is_wrong(suspect: Suspect, limits: Thresholds) -> bool:
+    """Tell whether the narrator, not the recogniser, departs from the text."""
+    if not suspect.confirmed:
+        return False
+    if suspect.unspoken_share is not None:
+        return suspect.unspoken_share > limits.unspoken_share_most
+    doubtful = suspect.doubt_nats > limits.word_doubt_most_nats
+    return doubtful and suspect.phone_distance >= limits.word_phone_distance_least
 
 
 def judge_loops(loops: Spans) -> list[Finding]:
@@ -52,14 +60,15 @@ def without_text(duration_s: float) -> Finding:
     )
 
 
-def _missing(stretch: Stretch, suspects: Sequence[Suspect], limits: Thresholds) -> Finding | None:
+def _missing(stretch: Stretch, wrong: Sequence[Suspect], limits: Thresholds) -> Finding | None:
     """Report a missing sentence unless the sound supports its words after all."""
-    doubt = max((s.doubt_nats for s in suspects if s.sentence == stretch.sentence), default=0.0)
-    limit = limits.word_doubt_most_nats
-    if doubt <= limit:
+    inside = [s for s in wrong if s.sentence == stretch.sentence]
+    if not inside:
         return None
+    share = max((s.unspoken_share for s in inside if s.unspoken_share is not None), default=1.0)
+    reason = f"a sentence is missing: {_short(stretch.text)}"
     return _finding(
-        "missing", f"a sentence is missing: {_short(stretch.text)}", stretch, doubt, limit, "nats"
+        "missing", reason, stretch, share, limits.unspoken_share_most, "share of its time"
     )
 
 

@@ -66,11 +66,13 @@ class WindowState(StrEnum):
 
 
 class ReleaseState(StrEnum):
-    """A release: granted a publish token, then published or given up."""
+    """A release: granted a publish token, then published or given up; in the end replaced or withdrawn."""
 
     GRANTED = "granted"
     PUBLISHED = "published"
     ABANDONED = "abandoned"
+    SUPERSEDED = "superseded"  # still there; a newer one is to be used
+    WITHDRAWN = "withdrawn"  # its files are gone from the store
 
 
 class AccountState(StrEnum):
@@ -105,6 +107,7 @@ PRODUCTION_STEPS: Steps = {
     "approved": ("publishing", "producing", "rejected", "refused", "cancelled"),
     "rejected": ("approved", "producing", "refused", "cancelled"),
     "publishing": ("published", "approved", "refused"),
+    "published": ("publishing",),  # once its release is withdrawn
     "failed": ("submitted", "producing", "refused", "cancelled"),
     "refused": ("submitted", "producing", "cancelled"),
 }
@@ -131,7 +134,11 @@ WINDOW_STEPS: Steps = {
     "dead": ("redo", "read", "rendered"),
 }
 
-RELEASE_STEPS: Steps = {"granted": ("published", "abandoned")}
+RELEASE_STEPS: Steps = {
+    "granted": ("published", "abandoned"),
+    "published": ("superseded", "withdrawn"),
+    "superseded": ("withdrawn",),
+}
 
 ACCOUNT_STEPS: Steps = {"active": ("closed",), "closed": ("active",)}
 
@@ -168,4 +175,4 @@ OPEN_PRODUCTIONS = (
 """States in which a production lives on a consent: revoking it refuses the production."""
 
 CLOSED_PRODUCTIONS = (ProductionState.PUBLISHED, ProductionState.CANCELLED)
-"""States that nothing leaves."""
+"""States that no work leaves."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from flows.terminal import Exit, Json, console, failed
+from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
 
 
@@ -24,7 +24,7 @@ def evaluate(
     from flows.evaluate import evaluate as evaluate_cast
     from flows.evaluation_table import markdown
     from flows.heldout import passages
-    from flows.narrate import default_device
+    from flows.studio import default_device
     from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
@@ -46,31 +46,80 @@ def evaluate(
         print(f"other tokens: {swapped.other_tokens}\nother seed: {swapped.other_seed}")
 
 
-def qa(
-    audio: Annotated[Path, typer.Argument(help="An audio file or a directory of them.")],
-    text: Annotated[Path | None, typer.Option(help="Its text, or a directory of texts.")] = None,
+def evaluate_voices(
+    data: Annotated[Path, typer.Argument(help="Folder that holds speech/manifest.tsv.")],
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    corpus: Annotated[str, typer.Option(help="Corpus whose kept-out speakers speak.")] = (
+        "librispeech"
+    ),
+    seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Judge finished audio: exit code 0 it passes, 1 it fails, 3 nobody can say."""
-    from flows.judge import judge_path
+    """Measure voices by prompt: how like their speakers they are, on speakers kept out of training."""
+    from flows.studio import default_device
+    from flows.voices_table import evaluate_voices as evaluate_speakers
+    from flows.voices_table import markdown
+    from generation.voices import house_voices, load_cast
+    from qa.errors import QAError
+
+    try:
+        cast = load_cast(house_voices()["kathleen"], default_device())
+        figures = evaluate_speakers(cast, data, books, corpus, seed, console.print)
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    print(json.dumps(figures.to_json()) if as_json else markdown(figures))
+
+
+def qa(
+    audio: Annotated[
+        Path, typer.Argument(help="An audio file, a directory of them, or a release.")
+    ],
+    text: Annotated[Path | None, typer.Option(help="Its text, or a directory of texts.")] = None,
+    prompt: Annotated[
+        Path | None, typer.Option(help="A recording of the voice it should be.")
+    ] = None,
+    spec: Annotated[
+        bool, typer.Option(help="Hold the files against a store's figures too.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the report here, as JSON.")] = None,
+    moments: Annotated[int, typer.Option(min=0, help="Places to listen to, at most.")] = 12,
+    as_json: Json = False,
+) -> None:
+    """Judge finished audio: exit code 0 it passes, 1 it fails, 3 some of it nobody can say.
+
+    Without a text the words are not judged, which is said and never counts as a pass.
+    """
+    from rich.console import Console
+
+    from flows.judge import chapter_table, judge_path, moment_table
     from qa.errors import QAError
     from qa.findings import Verdict
 
     try:
-        judged = list(judge_path(audio, text))
+        with progress_bar() as bar:
+            task = bar.add_task("listening", total=None)
+            report = judge_path(
+                audio,
+                text,
+                prompt,
+                spec,
+                lambda title, done, total: bar.update(
+                    task, description=title or "done", completed=done, total=total
+                ),
+            )
     except (LecternError, QAError) as error:
         raise failed(error) from error
+    if out is not None:
+        out.write_text(report.to_json() + "\n", encoding="utf-8")
     if as_json:
-        print(
-            json.dumps([{"path": str(j.path), **j.report.model_dump(mode="json")} for j in judged])
-        )
+        print(report.to_json())
     else:
-        for one in judged:
-            print(f"{one.report.verdict.value:12} {one.path}")
-            for reason in one.reasons:
-                print(f"             {reason}")
-    said = {one.report.verdict for one in judged}
-    if Verdict.FAIL in said:
+        shown = Console()
+        shown.print(chapter_table(report))
+        if moments:
+            shown.print(moment_table(report, moments))
+        print(f"verdict: {report.verdict.value}; report digest {report.digest}")
+    if report.verdict is Verdict.FAIL:
         raise typer.Exit(Exit.FAILED)
-    if Verdict.INCONCLUSIVE in said:
+    if report.verdict is Verdict.INCONCLUSIVE:
         raise typer.Exit(Exit.NEEDS_REVIEW)

@@ -3,6 +3,7 @@
 import getpass
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +37,7 @@ def submit(
     chapters: Annotated[str, typer.Option(help='Which chapters, such as "1-3,5".')] = "",
     seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
     lexicon: Annotated[Path | None, typer.Option(help="The book's pronunciations (TOML).")] = None,
+    credits: Annotated[bool, typer.Option(help="Opening and closing credits, spoken.")] = True,
     as_json: Json = False,
 ) -> None:
     """Queue a book for the night; prints its number, its words and the hours it is expected to take."""
@@ -43,7 +45,7 @@ def submit(
     from flows.intake import submit as submit_book
 
     with errors_said(), _services() as opened:
-        wish = read_wish(chapters, seed, lexicon, priority, _due(due))
+        wish = replace(read_wish(chapters, seed, lexicon, priority, _due(due)), credits=credits)
         said = Submission.load(metadata) if metadata else None
         narrator = narrator_named(opened, voice, "lectern submit")
         production = submit_book(opened, book, narrator, wish, said)

@@ -5,8 +5,9 @@ The model is the schema; `docs/release.schema.json` is what `schema()` returns, 
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -28,13 +29,18 @@ class BookMeta(Frozen):
     """The book, as its own metadata and the submission name it."""
 
     title: str = Field(min_length=1)
+    subtitle: str = ""
     authors: tuple[str, ...] = ()
     language: str = Field(default="", description="BCP 47 tag.")
     identifier: str = Field(default="", description="ISBN or another identifier, as found.")
+    isbn: str = Field(default="", description="ISBN-13 of this edition, digits only.")
     publisher: str = ""
     published: str = Field(default="", description="Date of the text's publication, as found.")
     description: str = ""
     rights: str = ""
+    credits: dict[str, tuple[str, ...]] = Field(
+        default={}, description="Other names by role, such as translator."
+    )
     source_digest: Sha256 | Literal[""] = Field(
         default="", description="SHA-256 of the manuscript file."
     )
@@ -42,7 +48,8 @@ class BookMeta(Frozen):
     @classmethod
     def of(cls, book: Book) -> "BookMeta":
         """Return the metadata of a manuscript that was read."""
-        return cls(**{name: getattr(book, name) for name in cls.model_fields})
+        found = {name: getattr(book, name) for name in cls.model_fields if hasattr(book, name)}
+        return cls(**found)
 
 
 class VoiceMeta(Frozen):
@@ -78,10 +85,11 @@ class LevelsEntry(Frozen):
 
 
 class ReleaseChapter(Frozen):
-    """A chapter: its files and where every word is."""
+    """A chapter, or a part of a long one: its files and where every word is."""
 
     number: int = Field(ge=1, description="The chapter's number in the source.")
     title: str
+    kind: Literal["opening_credits", "body", "closing_credits"] = "body"
     duration_s: Seconds
     samples: int = Field(ge=0, description="Length of each of the chapter's files at 44.1 kHz.")
     files: tuple[FileEntry, ...]
@@ -90,16 +98,50 @@ class ReleaseChapter(Frozen):
         description="ACX-spec figures missed; empty where it holds."
     )
     audio_sha256: Sha256 = Field(
-        description="Of the narrated waveform before mastering, float32 at 22.05 kHz."
+        description="Of the chapter's narrated waveform before mastering, float32 at 22.05 kHz."
+    )
+    content_sha256: Sha256 = Field(
+        description="Of number, title, waveform and words of the chapter: what was reviewed."
     )
     words: tuple[WordEntry, ...]
 
 
+class ApprovedChapter(Frozen):
+    """A chapter's part of what was approved: what was narrated, from which tokens."""
+
+    number: int
+    title: str
+    narrated_sha256: Sha256 = Field(description="`content_sha256` of the chapter.")
+    tokens_sha256: tuple[Sha256, ...] = Field(description="Of each window's chosen take.")
+
+
+class Approval(Frozen):
+    """Who approved what: the decision that this release was published by."""
+
+    production: int
+    reviewer: str
+    decided_at: str = Field(description="ISO 8601, UTC.")
+    report_sha256: Sha256 = Field(description="Of the QA report that was decided on.")
+    order_sha256: Sha256 = Field(description="Of the order: manuscript, voice, settings, models.")
+    content_sha256: Sha256 = Field(description="Of the order and the chapters.")
+    chapters: tuple[ApprovedChapter, ...]
+
+
+class ConsentMark(Frozen):
+    """The consent that the voice was used by; who gave it stays in the publisher's records."""
+
+    document_sha256: Sha256
+    scope: tuple[str, ...]
+    territories: tuple[str, ...]
+    valid_from: str = Field(description="ISO 8601, UTC.")
+    valid_until: str = Field(default="", description="ISO 8601, UTC; empty: until revoked.")
+
+
 class Release(Frozen):
-    """A finished audiobook, not yet reviewed or published."""
+    """A finished audiobook: a draft, or as published (then with approval, consent and signer)."""
 
     format: Literal["lectern-release/1"] = "lectern-release/1"
-    status: Literal["draft"] = "draft"
+    status: Literal["draft", "published"] = "draft"
     book: BookMeta
     voice: VoiceMeta
     seed: int
@@ -111,13 +153,25 @@ class Release(Frozen):
     )
     duration_s: Seconds
     chapters: tuple[ReleaseChapter, ...]
-    files: tuple[FileEntry, ...] = Field(description="Files of the whole book: M4B, cover.")
+    files: tuple[FileEntry, ...] = Field(
+        description="Files of the whole book: cover, M4B, EPUB, sample, feeds, records."
+    )
     companions: tuple[FileEntry, ...] = Field(
         default=(), description="Reports added after packaging."
     )
     content_digest: Sha256 = Field(
         description="Of audio, times and metadata; the same for the same narration."
     )
+    approval: Approval | None = None
+    consent: ConsentMark | None = None
+    territories: tuple[str, ...] = Field(default=(), description="Where it is published.")
+    signer_sha256: Sha256 | Literal[""] = Field(
+        default="", description="Of the signing certificate (DER)."
+    )
+
+    def to_bytes(self) -> bytes:
+        """Return `release.json`: one canonical form, so that any other bytes are not this release."""
+        return (self.model_dump_json(indent=1) + "\n").encode()
 
     def all_files(self) -> tuple[FileEntry, ...]:
         """Return every file of the release but `release.json` itself."""
@@ -140,24 +194,25 @@ def read_release(out_dir: Path) -> Release:
 
 
 def content_digest(
-    book: BookMeta, voice: VoiceMeta, seed: int, chapters: tuple[ReleaseChapter, ...]
+    book: BookMeta, voice: VoiceMeta, seed: int, chapters: Sequence[dict[str, Any]]
 ) -> str:
-    """SHA-256 of what was narrated: metadata, voice, seed, and each chapter's audio and word times.
+    """SHA-256 of what was narrated: metadata, voice, seed, and each chapter's `content`.
 
     Encoded files and dates are left out, so that two nights which narrate alike agree.
     """
-    narrated = [
-        chapter.model_dump(mode="json", include={"number", "title", "audio_sha256", "words"})
-        for chapter in chapters
-    ]
     content = {
         "book": book.model_dump(mode="json"),
         "voice": voice.model_dump(mode="json"),
         "seed": seed,
-        "chapters": narrated,
+        "chapters": list(chapters),
     }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return canonical_sha256(content)
+
+
+def canonical_sha256(value: Any) -> str:
+    """SHA-256 of a JSON value in its one canonical form (sorted keys, UTF-8, no spaces)."""
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def schema() -> str:

@@ -69,6 +69,15 @@ def _edited(recording: Recording, start: int, end: int, new: Samples) -> Damaged
     return Damaged(Audio(samples, rate), tuple(recording.sentences), start / rate, end / rate)
 
 
+def _faded_in(recording: Recording, start: int, new: Samples) -> Samples:
+    """Let new samples take the place of old ones by fades of 10 ms at both ends."""
+    ramp = np.linspace(0.0, 1.0, round(0.01 * recording.audio.rate_hz), dtype=np.float32)
+    share = np.ones(len(new), dtype=np.float32)
+    share[: len(ramp)], share[-len(ramp) :] = ramp, ramp[::-1]
+    old = recording.audio.samples[start : start + len(new)]
+    return (share * new + (1 - share) * old).astype(np.float32)
+
+
 def swap_speaker(others: Sequence[Clip]) -> Damage:
     """Put three seconds in another voice, at the same level."""
 
@@ -81,7 +90,7 @@ def swap_speaker(others: Sequence[Clip]) -> Damage:
         at = int(rng.integers(0, len(donor) - length + 1))
         start, end = _span(recording, SWAP_S, rng)
         voice = donor[at : at + length] * (_rms(recording.audio.samples) / _rms(donor))
-        return _replaced(recording, start, end, voice.astype(np.float32))
+        return _edited(recording, start, end, _faded_in(recording, start, voice))
 
     return damage
 
@@ -173,14 +182,19 @@ def add_noise(recording: Recording, rng: np.random.Generator) -> Damaged:
     return _edited(recording, start, end, (part + noise).astype(np.float32))
 
 
-def add_click(recording: Recording, rng: np.random.Generator) -> Damaged:
+def add_click(recording: Recording, rng: np.random.Generator) -> Damaged | None:
     """Add an impulse of up to four samples, 12 dB over the loudest within 50 ms."""
     rate = recording.audio.rate_hz
     samples = recording.audio.samples
-    at = int(rng.integers(rate // 10, len(samples) - rate // 10))
-    around = np.abs(samples[at - rate // 20 : at + rate // 20]).max()
+    for _ in range(50):  # until a place is quiet enough for a click of that height to exist
+        at = int(rng.integers(rate // 10, len(samples) - rate // 10))
+        around = float(np.abs(samples[at - rate // 20 : at + rate // 20]).max())
+        peak = around * 10 ** (CLICK_ABOVE_DB / 20)
+        if peak <= 1.0:
+            break
+    else:
+        return None
     shape = np.array([1.0, -0.6, 0.3, -0.1])[: int(rng.integers(1, 5))] * rng.choice([-1.0, 1.0])
-    peak = min(1.0, float(around) * 10 ** (CLICK_ABOVE_DB / 20))
     click = samples[at : at + len(shape)] + (peak * shape).astype(np.float32)
     return _edited(recording, at, at + len(shape), click.astype(np.float32))
 
@@ -260,10 +274,12 @@ def change_pitch(recording: Recording, rng: np.random.Generator) -> Damaged:
     return _replaced(recording, start, end, shift(part, recording.audio.rate_hz, semitones))
 
 
-def drift(recording: Recording, rng: np.random.Generator) -> Damaged | None:
-    """Let the pitch creep up or down two semitones over ten minutes, sentence by sentence."""
+def drift(
+    recording: Recording, rng: np.random.Generator, length_s: float = DRIFT_S
+) -> Damaged | None:
+    """Let the pitch creep up or down at two semitones in ten minutes, sentence by sentence."""
     audio = recording.audio
-    if audio.duration_s < DRIFT_S:
+    if audio.duration_s < length_s:
         return None
     towards = DRIFT_SEMITONES * float(rng.choice([-1.0, 1.0]))
     borders = [
@@ -273,7 +289,7 @@ def drift(recording: Recording, rng: np.random.Generator) -> Damaged | None:
     ]
     parts = []
     for start, end in pairwise(borders):
-        semitones = towards * min(1.0, (start + end) / 2 / audio.rate_hz / DRIFT_S)
+        semitones = towards * (start + end) / 2 / audio.rate_hz / DRIFT_S
         parts.append(shifted(audio.samples[start:end], audio.rate_hz, semitones))
     joined, _ = join(parts, audio.rate_hz)
-    return Damaged(Audio(joined, audio.rate_hz), tuple(recording.sentences), 0.0, DRIFT_S)
+    return Damaged(Audio(joined, audio.rate_hz), tuple(recording.sentences), 0.0, audio.duration_s)

@@ -8,7 +8,6 @@ from qa.calibration.corpus import Clip, Recording, read_clip
 from qa.calibration.damages import swap_speaker
 from qa.errors import MissingModelError
 from qa.speaker import (
-    WINDOW_S,
     embed,
     embedding_model,
     identify,
@@ -16,6 +15,7 @@ from qa.speaker import (
     sliding_embeddings,
     track_speaker,
 )
+from qa.speaker_track import WINDOW_S
 from qa.thresholds import Thresholds
 from qa.verdicts import judge_voice
 

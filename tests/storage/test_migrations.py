@@ -129,7 +129,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert database.revision_of(empty_url) == "0003"
+    assert database.revision_of(empty_url) == "0004"
 
 
 def test_a_database_that_was_never_migrated_says_so(empty_url: str) -> None:

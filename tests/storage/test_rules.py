@@ -31,11 +31,17 @@ STATES = {
 
 BUSY = {"reading", "mastering", "rendering", "judging", "rereading"}
 
+PUBLISHED = "release_digest = repeat('1', 64), manifest_key = 'm', published_at = now()"
+
 BESIDE = {
     "voice": {"erased": "prompt_key = NULL, embeddings_key = NULL, erased_at = now()"},
     "consent": {"revoked": "revoked_at = now()", "given": "revoked_at = NULL"},
     "release": {
-        "published": "release_digest = repeat('1', 64), manifest_key = 'm', published_at = now()"
+        "granted": "withdrawn_at = NULL, superseded_by = NULL",
+        "abandoned": "withdrawn_at = NULL, superseded_by = NULL",
+        "published": f"{PUBLISHED}, withdrawn_at = NULL",
+        "superseded": f"{PUBLISHED}, superseded_by = 1, withdrawn_at = NULL",
+        "withdrawn": f"{PUBLISHED}, withdrawn_at = now()",
     },
 }
 """What a state needs beside it so that only the rule about steps can refuse it."""

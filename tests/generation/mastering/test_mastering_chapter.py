@@ -18,7 +18,7 @@ from generation.mastering import (
     master_chapter,
     mastered,
 )
-from generation.packages import BookMeta, VoiceMeta, package
+from generation.packages import BookMeta, Description, VoiceMeta, package
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -65,9 +65,8 @@ def test_a_chapter_is_put_together_again_from_what_was_stored(chapter: MasteredC
 def test_the_packaged_archive_is_the_chapters_own_audio(
     chapter: MasteredChapter, tmp_path: Path, decode: Callable[[Path], Audio], probe: Any
 ) -> None:
-    release = package(
-        BookMeta(title="Tales"), VoiceMeta(name="joe"), [chapter], tmp_path / "out", seed=3
-    )
+    described = Description(BookMeta(title="Tales"), VoiceMeta(name="joe"))
+    release = package(described, [chapter], tmp_path / "out", seed=3)
     flac = tmp_path / "out" / release.chapters[0].files[0].path
     assert probe(flac)["format"]["tags"]["title"] == "The Lamp"
     np.testing.assert_array_equal(decode(flac), decode(chapter.flac))

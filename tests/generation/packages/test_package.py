@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from generation.manuscript.book import Place
 from generation.mastering import MasteringError, NarratedChapter, NarratedWindow, SpokenWord, spec
-from generation.packages import BookMeta, PackagingError, VoiceMeta, attach, master_and_package
+from generation.packages import (
+    BookMeta,
+    Description,
+    PackagingError,
+    VoiceMeta,
+    attach,
+    master_and_package,
+)
 from generation.packages.release import Release, read_release, schema
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
@@ -29,6 +36,7 @@ ROOT = Path(__file__).parents[3]
 
 BOOK = BookMeta(title="Two Tales", authors=("A. Writer",), language="en-GB", rights="CC0")
 VOICE = VoiceMeta(name="joe", codec="latent", models={"speechssm": "a" * 64})
+DESCRIBED = Description(BOOK, VOICE)
 
 
 def _words(seconds: float) -> list[SpokenWord]:
@@ -48,8 +56,8 @@ def _chapters(audio: Audio, titles: tuple[str, ...] = ("One", "Two")) -> list[Na
     ]
 
 
-def _package(out: Path, audio: Audio, **more: Any) -> Release:
-    return master_and_package(BOOK, VOICE, _chapters(audio), out, seed=1, **more)
+def _package(out: Path, audio: Audio) -> Release:
+    return master_and_package(DESCRIBED, _chapters(audio), out, seed=1)
 
 
 def _files(folder: Path) -> dict[str, str]:
@@ -62,7 +70,7 @@ def _files(folder: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def audio(speech: Speech) -> Audio:
-    return speech("ljspeech", 24)
+    return speech("ljspeech", 12)
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +88,10 @@ def test_the_directory_holds_what_the_release_lists_and_nothing_else(
     del found["release.json"]
     assert found == listed
     assert set(listed) == {
-        "cover.jpg",
-        "two-tales.m4b",
-        "flac/01-one.flac",
-        "flac/02-two.flac",
-        "mp3/01-one.mp3",
-        "mp3/02-two.mp3",
+        *("cover.jpg", "sample.mp3", "m4b/two-tales.m4b", "m4b/cover.jpg", "m4b/metadata.json"),
+        *("publication.json", "contents.html", "two-tales.lpf", "podcast.xml", "onix.xml"),
+        *("flac/01-one.flac", "mp3/01-one.mp3", "vtt/01-one.vtt", "chapters/01-one.json"),
+        *("flac/02-two.flac", "mp3/02-two.mp3", "vtt/02-two.vtt", "chapters/02-two.json"),
     }
     assert all((out / file.path).stat().st_size == file.bytes for file in release.all_files())
     assert [p.name for p in out.parent.iterdir()] == [out.name], "leavings beside the release"
@@ -111,7 +117,7 @@ def test_durations_and_marks_agree_with_ffprobe(
 ) -> None:
     out, release = packaged
     start = 0.0
-    marks = probe(out / "two-tales.m4b")["chapters"]
+    marks = probe(out / "m4b/two-tales.m4b")["chapters"]
     for chapter, mark in zip(release.chapters, marks, strict=True):
         flac = probe(out / chapter.files[0].path)
         assert float(flac["format"]["duration"]) == pytest.approx(chapter.duration_s, abs=1e-4)
@@ -120,7 +126,9 @@ def test_durations_and_marks_agree_with_ffprobe(
         assert float(mark["start_time"]) == pytest.approx(start, abs=0.001)
         start += chapter.duration_s
         assert float(mark["end_time"]) == pytest.approx(start, abs=0.001)
-    whole = next(s for s in probe(out / "two-tales.m4b")["streams"] if s["codec_type"] == "audio")
+    whole = next(
+        s for s in probe(out / "m4b/two-tales.m4b")["streams"] if s["codec_type"] == "audio"
+    )
     assert float(whole["duration"]) == pytest.approx(start, abs=0.001)
     assert release.duration_s == pytest.approx(start)
 
@@ -132,7 +140,7 @@ def test_every_file_is_within_the_spec_as_ffmpeg_decodes_it(
 ) -> None:
     out, release = packaged
     sounding = [f.path for f in release.all_files() if f.media_type.startswith("audio/")]
-    assert len(sounding) == 5
+    assert len(sounding) == 6
     for path in sounding:
         heard = decode(out / path)
         rms_dbfs = 10 * np.log10(np.mean(np.square(heard, dtype=np.float64)))
@@ -179,13 +187,13 @@ def test_words_are_where_the_release_says_in_every_file(
         )
         for number in (1, 2)
     ]
-    release = master_and_package(BOOK, VOICE, chapters, tmp_path / "out", seed=1)
+    release = master_and_package(DESCRIBED, chapters, tmp_path / "out", seed=1)
     begin = 0
-    whole = decode(tmp_path / "out" / "two-tales.m4b")
+    whole = decode(tmp_path / "out" / "m4b/two-tales.m4b")
     for chapter in release.chapters:
         assert len(chapter.words) == 16
         for heard in (
-            *(decode(tmp_path / "out" / file.path) for file in chapter.files),
+            *(decode(tmp_path / "out" / file.path) for file in chapter.files[:2]),
             whole[begin : begin + chapter.samples],
         ):
             for word in chapter.words:
@@ -234,7 +242,7 @@ def test_an_earlier_release_is_replaced_whole(
     out = tmp_path / "book"
     shutil.copytree(packaged[0], out)
     attach(out, "qa.json", b"{}", "application/json")
-    release = master_and_package(BOOK, VOICE, _chapters(audio, ("Only",)), out, seed=2)
+    release = master_and_package(DESCRIBED, _chapters(audio, ("Only",)), out, seed=2)
     assert set(_files(out)) == {file.path for file in release.all_files()} | {"release.json"}
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -266,7 +274,7 @@ def test_places_that_cannot_be_written_are_refused(audio: Audio, tmp_path: Path)
     with pytest.raises(PackagingError, match="is a mount point"):
         _package(Path("/"), audio)
     with pytest.raises(PackagingError, match="no chapter"):
-        master_and_package(BOOK, VOICE, [], tmp_path / "none", seed=1)
+        master_and_package(DESCRIBED, [], tmp_path / "none", seed=1)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
@@ -287,7 +295,7 @@ def test_a_narration_that_fails_half_way_leaves_the_earlier_release(
 
     chapters = [*_chapters(audio, ("One",)), NarratedChapter(2, "Two", windows())]
     with pytest.raises(_Stopped):
-        master_and_package(BOOK, VOICE, chapters, out, seed=1)
+        master_and_package(DESCRIBED, chapters, out, seed=1)
     assert _files(out) == before
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -306,14 +314,15 @@ import sys, time
 from pathlib import Path
 import numpy as np
 from generation.mastering import NarratedChapter, NarratedWindow
-from generation.packages import BookMeta, VoiceMeta, master_and_package
+from generation.packages import BookMeta, Description, VoiceMeta, master_and_package
 def windows():
     yield NarratedWindow(np.zeros(50_000, np.float32))
     yield NarratedWindow(np.zeros(50_000, np.float32))
     print("under way", flush=True)
     time.sleep(120)
 chapters = [NarratedChapter(1, "One", windows())]
-master_and_package(BookMeta(title="T"), VoiceMeta(name="joe"), chapters, Path(sys.argv[1]), seed=1)
+described = Description(BookMeta(title="T"), VoiceMeta(name="joe"))
+master_and_package(described, chapters, Path(sys.argv[1]), seed=1)
 """
 
 
@@ -348,7 +357,7 @@ def test_a_replacement_killed_between_its_renames_is_undone(
         yield
 
     with pytest.raises(_Stopped):
-        master_and_package(BOOK, VOICE, [NarratedChapter(1, "One", windows())], out, seed=1)
+        master_and_package(DESCRIBED, [NarratedChapter(1, "One", windows())], out, seed=1)
     assert _files(out) == before
     assert [p.name for p in tmp_path.iterdir()] == ["book"]
 
@@ -374,7 +383,7 @@ def test_reports_can_be_attached_but_nothing_overwritten(
 
 def test_chapters_are_named_safely_and_in_order(audio: Audio, tmp_path: Path) -> None:
     titles = ("../../etc/passwd", "I. L’Été à Brontë—“ok”", "第一章")
-    release = master_and_package(BOOK, VOICE, _chapters(audio, titles), tmp_path / "out", seed=1)
+    release = master_and_package(DESCRIBED, _chapters(audio, titles), tmp_path / "out", seed=1)
     assert [chapter.files[1].path for chapter in release.chapters] == [
         "mp3/01-etc-passwd.mp3",
         "mp3/02-i-lete-a-bronte-ok.mp3",
@@ -393,7 +402,7 @@ def test_a_chapter_is_narrated_only_when_its_turn_comes(audio: Audio, tmp_path: 
             yield NarratedWindow(part)
 
     chapters = [NarratedChapter(n, f"C{n}", windows(n)) for n in (1, 2)]
-    master_and_package(BOOK, VOICE, chapters, tmp_path / "out", seed=1)
+    master_and_package(DESCRIBED, chapters, tmp_path / "out", seed=1)
     assert [number for number, _ in asked] == [1, 1, 1, 2, 2, 2]
     assert asked[3][1] - asked[2][1] > 0.02, (
         "the second chapter began before the first was mastered"

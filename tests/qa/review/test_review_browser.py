@@ -29,7 +29,9 @@ from flows.settings import Settings
 from storage.objects import FolderStore
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
-BOOK = "# The Danger Trail\n\nAuthor of the danger trail, Philip Steels.\n\nNot at this case, Tom.\n"
+BOOK = (
+    "# The Danger Trail\n\nAuthor of the danger trail, Philip Steels.\n\nNot at this case, Tom.\n"
+)
 PATIENCE_MS = 60_000
 """Machines that test may be busy; what is waited for takes well under a second on an idle one."""
 

@@ -1,0 +1,103 @@
+"""The tables of `docs/qa.md`, from the ledger."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from qa.calibration.bench import Half
+from qa.calibration.ledger import Row
+from qa.places import Misheard, Suspect, learn_confusions, unexplained
+from qa.statistics import wilson
+from qa.thresholds import Thresholds
+from qa.word_verdicts import judge_words
+
+_NAMES = {
+    "speaker": "another speaker for 3 s",
+    "skip": "a sentence skipped",
+    "repeat": "a sentence repeated",
+    "word": "a word replaced",
+    "noise": "noise at 15 dB for 10 s",
+    "click": "a click 12 dB over the local peak",
+    "clipping": "clipping at 3 dB for 20 s",
+    "pause": "a pause of 2 s",
+    "tempo": "20 s read 20 % faster or slower",
+    "pitch": "20 s shifted by 2 semitones",
+    "drift": "drift of 2 semitones in ten minutes",
+}
+
+
+def tables(rows: Sequence[Row], half: Half = Half.TEST) -> str:
+    """Write the tables of one half as Markdown."""
+    mine = [row for row in rows if row.half == half]
+    return "\n".join([*_detection(mine), "", *_alarms(mine), "", *_boundaries(mine)])
+
+
+def _detection(rows: Iterable[Row]) -> list[str]:
+    by_defect: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        if row.found is not None:
+            by_defect[row.defect].append(row.found)
+    lines = [
+        "| damage | found | cases | share | lower Wilson bound |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for defect, name in _NAMES.items():
+        found = by_defect.get(defect, [])
+        if found:
+            bound = wilson(sum(found), len(found))
+            share = f"{bound.estimate:.1%} | {bound.low:.1%}"
+            lines.append(f"| {name} | {sum(found)} | {len(found)} | {share} |")
+    return lines
+
+
+def _alarms(rows: Sequence[Row]) -> list[str]:
+    lines = ["| undamaged speech | judged | false alarms | rate |", "| --- | --- | --- | --- |"]
+    for name in ("clean voice", "clean pitch", "clean signal"):
+        mine = [row for row in rows if row.defect == name]
+        hours = sum(r.hours for r in mine)
+        kinds = Counter(alarm.split()[0] for r in mine for alarm in r.alarms)
+        label = name.removeprefix("clean ")
+        if mine:
+            lines.append(_rate(f"{label}, all together", hours, sum(kinds.values())))
+            lines += [_rate(f"{label}: {kind}", hours, n) for kind, n in kinds.most_common()]
+    mine = [row for row in rows if row.defect == "clean words"]
+    if not mine:
+        return lines
+    hours, words = sum(r.hours for r in mine), sum(r.words for r in mine)
+    slow = sum(a.startswith("tempo") for r in mine for a in r.alarms)
+    lines.append(_rate("tempo", hours, slow))
+    before = sum(not a.startswith("tempo") for r in mine for a in r.alarms)
+    after = sum(len(judge_words([], [], s, Thresholds())) for s in _after_learning(mine))
+    after += sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
+    for label, alarms in (("words", before), ("words, after learning", after)):
+        rate = f"{alarms * 10_000 / words:.1f} in 10,000"
+        lines.append(f"| {label} | {words:,} words | {alarms} | {rate} |")
+    return lines
+
+
+def _rate(label: str, hours: float, alarms: int) -> str:
+    return f"| {label} | {hours:.2f} h | {alarms} | {alarms / hours:.2f} an hour |"
+
+
+def _after_learning(rows: Sequence[Row]) -> list[list[Suspect]]:
+    """Suspects that the confusions learned from all sections do not explain."""
+    figures = [row.figures or {} for row in rows]
+    learned = learn_confusions(Misheard(*m) for f in figures for m in f["misheard"])
+    return [unexplained([Suspect(**s) for s in f["suspects"]], learned) for f in figures]
+
+
+def _boundaries(rows: Iterable[Row]) -> list[str]:
+    errors = [
+        e
+        for row in rows
+        if row.defect == "speaker" and row.figures
+        for e in row.figures["errors_s"]
+    ]
+    if not errors:
+        return []
+    median, p95 = np.percentile(errors, [50, 95])
+    return [
+        f"Boundaries of the other speaker: off by {median:.2f} s in the median, {p95:.2f} s at the 95th "
+        f"percentile ({len(errors)} boundaries)."
+    ]
