@@ -27,6 +27,7 @@ from flows.publish import TOKEN_S, publish
 from flows.services import Services, services
 from flows.settings import Settings
 from flows.shift import Limits, Shift
+from flows.studio import shipped_weights
 from storage import productions
 from storage.database import transaction
 from storage.states import ProductionState
@@ -51,6 +52,9 @@ UNPUBLISHED = (
 
 TAKE_OVER_S = 2 * TOKEN_S
 """How long to wait for a publisher that may have been killed."""
+
+
+shipped_weights()  # read once in the fork server, and known to every worker
 
 
 @dataclass

@@ -25,7 +25,14 @@ from generation.narration import LANES, said_otherwise, seed_text
 from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
 from generation.script.units import Script
-from generation.voices import WEIGHTS, Speaker, load_reader, load_speaker
+from generation.voices import (
+    WEIGHTS,
+    Speaker,
+    load_reader,
+    load_speaker,
+    render_threads,
+    use_device,
+)
 from generation.windows import Window, expected_s
 from storage import keys
 from storage.models import Manuscript
@@ -47,12 +54,13 @@ def default_device() -> str:
 
 
 def window_batch(device: str) -> int:
-    """Return how many windows are rendered at once: one keeps a CPU busy, a GPU takes more."""
+    """Return how many windows are filled in one batch: one keeps a core busy, a GPU takes more."""
     return 1 if device == "cpu" else 8
 
 
 def numerics_profile(device: str) -> NumericsProfile:
     """Describe what decides the bits of what a worker makes on a device of this machine."""
+    use_device(device)
     return NumericsProfile.of(device, LANES, window_batch(device))
 
 
@@ -98,6 +106,7 @@ class Studio:
     """
 
     def __init__(self, services: Services, device: str = "cpu") -> None:
+        use_device(device)
         self.services, self.device = services, device
         self._productions: dict[int, Production] = {}
         self._engines: dict[str, Engine] = {}
@@ -107,8 +116,13 @@ class Studio:
         self._prompts = TemporaryDirectory(prefix="lectern-prompts-")
 
     @cached_property
+    def at_once(self) -> int:
+        """Windows rendered side by side, in batches."""
+        return self.batch * render_threads(self.device)
+
+    @cached_property
     def batch(self) -> int:
-        """Windows rendered at once."""
+        """Windows filled in one batch."""
         return window_batch(self.device)
 
     @cached_property
