@@ -177,12 +177,13 @@ def _files(folder: Path, release: Release) -> Iterator[Finding]:
     for name in sorted(found - listed.keys() - {RELEASE_FILE, SIGNATURE_FILE}):
         yield Finding("files", name, "is not part of the release: it was added or renamed")
     for name, file in listed.items():
-        wrong = "is missing" if name not in found else _wrong(folder / name, file)
+        wrong = "is missing" if name not in found else fault(folder / name, file)
         if wrong:
             yield Finding("files", name, wrong)
 
 
-def _wrong(path: Path, file: FileEntry) -> str:
+def fault(path: Path, file: FileEntry) -> str:
+    """Say what is wrong with a listed file's bytes; empty where they are as listed."""
     if path.is_symlink() or not path.is_file():
         return "is not a plain file"
     if path.stat().st_size != file.bytes:
