@@ -7,7 +7,17 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, night, operate, production, publish
+from flows.commands import (
+    manuscript,
+    measure,
+    night,
+    operate,
+    production,
+    publish,
+    review,
+    voice,
+)
+from flows.commands.bench import bench
 from flows.demo import demo
 
 app = typer.Typer(
@@ -19,7 +29,7 @@ app = typer.Typer(
 
 BOOKS: tuple[Callable[..., None], ...] = (
     *(demo, manuscript.chapters, manuscript.narrate),
-    *(measure.evaluate, measure.qa),
+    *(measure.evaluate, measure.evaluate_voices, measure.qa),
 )
 PRODUCTIONS: tuple[Callable[..., None], ...] = (
     *(production.submit, production.status, production.cancel, production.retry),
@@ -43,6 +53,10 @@ PANELS = {
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.command(rich_help_panel="Productions")(review.review)
+app.add_typer(review.account, name="account")
+app.add_typer(voice.app, name="voice")
+app.add_typer(bench, name="bench")
 
 
 if __name__ == "__main__":

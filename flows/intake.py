@@ -8,22 +8,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flows.services import Services
-from generation.errors import LecternError, ManuscriptError
+from flows.studio import default_device, numerics_profile
+from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
-from generation.narration import LANES
+from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
-from generation.voices import HouseVoice, house_voices, weight_files
+from generation.voices import HouseVoice, Voice, house_voices, weight_files
 from storage import enrolment, productions
 from storage.database import transaction
 from storage.enrolment import WORLD, ConsentTerms, Metadata, TextRights, canonical_digest
-from storage.models import Manuscript, Production, Take, Voice
+from storage.models import Manuscript, Production, Take
+from storage.models import Voice as VoiceRow
 
 AUDIO_S_PER_WORD = 0.39
 """Speech of the house voice a word of English prose (demo story and held-out books)."""
@@ -32,10 +33,6 @@ MACHINE_S_PER_AUDIO_S = 1.0
 """Expected before anything was rendered here; afterwards the home's own renderings say."""
 
 _RECENT_TAKES = 500
-
-
-class UnknownVoice(LecternError):
-    """No voice of that name."""
 
 
 class Rights(BaseModel):
@@ -115,21 +112,46 @@ class Wish:
 
 @dataclass(frozen=True)
 class Narrator:
-    """An enrolled voice and the weight files it speaks with, by part."""
+    """An enrolled voice and the weight files it speaks with, by part.
 
-    voice: Voice
+    `experimental`: its figures (docs/voices.md) are not yet good enough to publish with.
+    """
+
+    voice: VoiceRow
     weights: Mapping[str, Path]
+    experimental: bool = False
 
 
-def enrol_house_voice(services: Services, voice: HouseVoice, actor: str) -> Narrator:
+def narrator_named(
+    services: Services,
+    name: str,
+    actor: str,
+    consent: Path | None = None,
+    own_voice: str | None = None,
+) -> Narrator:
+    """Return the narrator that `name` means; house voices and recordings are enrolled on the way.
+
+    Parameters and errors are those of `flows.voices.resolve_voice`.
+    """
+    if name in house_voices():
+        voice: Voice = house_voices()[name]
+        row = enrol_house_voice(services, house_voices()[name], actor)
+    else:
+        from flows.voices import resolve_voice  # recordings need the speaker encoder
+
+        enrolled = resolve_voice(services, name, consent, own_voice, actor=actor)
+        voice, row = enrolled.voice, enrolled.row
+    return Narrator(row, weight_files(voice), voice.experimental)
+
+
+def enrol_house_voice(services: Services, voice: HouseVoice, actor: str) -> VoiceRow:
     """Enrol a house voice with the consent record that ships with it; again is no error."""
-    files = weight_files(voice)
     consent = "".join(f"{name} = {value}\n" for name, value in sorted(voice.consent.items()))
-    row = enrolment.enrol_voice(
+    return enrolment.enrol_voice(
         services.engine,
         services.store,
         name=voice.name,
-        prompt=files["prompt"].read_bytes(),
+        prompt=voice.prompt.read_bytes(),
         codec=voice.codec,
         terms=ConsentTerms(
             owner=voice.consent["owner"],
@@ -139,15 +161,6 @@ def enrol_house_voice(services: Services, voice: HouseVoice, actor: str) -> Narr
         actor=actor,
         origin="house",
     )
-    return Narrator(row, files)
-
-
-def narrator_named(services: Services, name: str, actor: str) -> Narrator:
-    """Return the narrator of that name, a house voice enrolled on the way; raises UnknownVoice."""
-    voices = house_voices()
-    if name not in voices:
-        raise UnknownVoice(f"no voice {name!r}: there are {', '.join(voices)}")
-    return enrol_house_voice(services, voices[name], actor)
 
 
 def read_wish(
@@ -192,7 +205,10 @@ def submit(
     order = productions.Order(
         manuscript_id=row.id,
         voice_id=narrator.voice.id,
-        model_digest=model_digest({part: file["digest"] for part, file in weights.items()}),
+        model_digest=model_digest(
+            {part: file["digest"] for part, file in weights.items()},
+            numerics_profile(default_device()),
+        ),
         settings=wish.settings,
         weights=weights,
         seed=wish.seed,
@@ -207,6 +223,11 @@ def submit(
         return productions.submit(session, order)
 
 
+def check(manuscript: Path, wish: Wish) -> None:
+    """Read a manuscript only to see that it and the selection can be used; raises LecternError."""
+    chosen(read_manuscript(manuscript), wish.chapters)
+
+
 def chosen(book: Book, chapters: str) -> tuple[Chapter, ...]:
     """Pick the chapters a selection names, or all that are read by default."""
     picked = select_chapters(book, chapters) if chapters else book.body
@@ -215,10 +236,9 @@ def chosen(book: Book, chapters: str) -> tuple[Chapter, ...]:
     return tuple(chapter for chapter in picked if chapter.words)
 
 
-def model_digest(weights: Mapping[str, str]) -> str:
-    """Return the digest of weights and of what else of the build decides the bits of the sound."""
-    profile = {"torch": torch.__version__.partition("+")[0], "lanes": LANES}
-    return canonical_digest({"weights": dict(weights), "profile": profile})
+def model_digest(weights: Mapping[str, str], profile: NumericsProfile) -> str:
+    """Return the digest of weights and of all else that decides the bits of the sound."""
+    return canonical_digest({"weights": dict(weights), "profile": profile.digest})
 
 
 def machine_s_per_audio_s(services: Services) -> float:

@@ -20,16 +20,17 @@ from sqlalchemy.orm import Session
 
 from flows.intake import Submission, Wish, narrator_named, read_wish
 from flows.intake import submit as submit_book
-from flows.narrate import default_device
 from flows.nightly import closing_time
 from flows.nightly import nightly as work_a_night
 from flows.patience import PASSING
 from flows.plan import admit_and_plan
 from flows.publish import publish as publish_release
 from flows.reconcile import reconcile as take_up
+from flows.reconcile import to_publish
 from flows.services import Services, services
 from flows.settings import Settings
 from flows.shift import Limits, Shift
+from flows.studio import default_device
 from storage import productions
 from storage.states import ProductionState
 
@@ -145,7 +146,9 @@ def nightly(until: str | None = None) -> dict[str, Any]:
     settings = Settings()
     closing = closing_time(until or settings.nightly_until, datetime.now(settings.zone))
     with services(settings) as opened:
-        return work_night(opened, closing)
+        night = work_night(opened, closing)
+        publish_approved(opened)
+        return night
 
 
 @task(name="night", **_AGAIN)
@@ -162,8 +165,7 @@ def reconcile() -> dict[str, Any]:
     """Take up what was begun and forgotten, and remove what may go; returns what was found."""
     with services(Settings()) as opened:
         found = take_up_forgotten(opened)
-        for production_id in found["to_publish"]:
-            publish_production(opened, production_id)
+        publish_approved(opened)
         return found
 
 
@@ -184,6 +186,12 @@ def publish(production_id: int) -> str:
     with services(Settings()) as opened:
         name_run(opened, production_id)
         return publish_production(opened, production_id)
+
+
+def publish_approved(opened: Services) -> None:
+    """Publish whatever is approved; one that cannot be published fails its task and no other."""
+    for production_id in to_publish(opened):
+        publish_production(opened, production_id, return_state=True)
 
 
 @task(name="publish", **_AGAIN)

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 
 from sqlalchemy import text
 
-from flows.report import write_report
 from flows.services import Services
+from generation.errors import LecternError
+from qa.errors import QAError
 from storage import keys, productions
 from storage.database import transaction
 from storage.objects import put_once
@@ -58,7 +59,15 @@ def _finish(
             if production.state != ProductionState.MASTERED:
                 return False
         phase("reporting")
-        report = write_report(services, production_id)
+        from flows.report import write_report  # the judges' models take seconds to import
+
+        try:
+            report = write_report(services, production_id)
+        except (LecternError, QAError) as error:
+            trouble = f"the report could not be made: {error}"
+            with transaction(services.engine, actor=actor, reason=trouble) as session:
+                productions.fail(session, production_id, trouble)
+            return False
         key = keys.report(production_id, report.digest)
         put_once(services.store, key, report.to_json().encode("utf-8"))
         phase("filing")

@@ -108,8 +108,27 @@ class Settings(BaseSettings):
     room_mb: int = Field(
         1000, ge=0, description="Free disk space, in MB, below which a shift takes no more work."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which a shift serves its device's seconds to Prometheus; none: it does not.",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severity that is logged."
+    )
+    review_url: str = Field(
+        "http://127.0.0.1:8765",
+        pattern=r"^https?://[^/]+",
+        description="Address under which reviewers reach `lectern review`, for links and allowed hosts.",
+    )
+    review_four_eyes: bool = Field(False, description="Whether two people must approve.")
+    review_webhook_url: str | None = Field(
+        None,
+        description="Where it is told, by a signed request, that a report waits for a reviewer.",
+    )
+    review_webhook_secret: SecretStr | None = Field(
+        None, description="What those requests are signed with."
     )
 
     def __init__(self, **given: Any) -> None:

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from flows.desk import Desk
+from flows.metrics import device_seconds, serve_worker
 from flows.patience import patiently
 from flows.room import shortage
 from flows.services import Services
@@ -141,6 +142,7 @@ class Watch:
 
     def _switch(self, column: str) -> str:
         now, before = time.monotonic(), self._column
+        device_seconds(before.removesuffix("_s"), now - self._since)
         booked = getattr(self._tally, before) + now - self._since
         setattr(self._tally, before, booked)
         self._column, self._since = column, now
@@ -199,6 +201,7 @@ class Shift:
         StorageError, OperationalError
             Database or store stay away for longer than a worker waits.
         """
+        serve_worker(self.services.settings)
         patiently(lambda: reclaim_from_the_dead(self.queue))
         with self._pulse, self._desk:
             try:
@@ -473,6 +476,7 @@ class Shift:
             measures = {
                 "forced": tokens.forced,
                 "complete": tokens.complete,
+                "profile": self.studio.profile,
                 "render_s": round(time.monotonic() - began, 3),
             }
             done = Rendering(

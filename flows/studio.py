@@ -22,6 +22,7 @@ from generation.errors import WeightsError
 from generation.manuscript import read_manuscript
 from generation.manuscript.book import Book
 from generation.narration import LANES, said_otherwise, seed_text
+from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
 from generation.script.units import Script
 from generation.voices import WEIGHTS, Speaker, load_reader, load_speaker
@@ -33,10 +34,26 @@ from storage.objects import fetch
 from storage.queue import ChapterLease, WindowLease
 
 SCRIPTS_KEPT = 32
+SPEAKERS_KEPT = 4
 BOOKS_KEPT = 2
 
 PARTS = ("speechssm", "soundstorm", "codec", "prompt")
 """The weight files of a production."""
+
+
+def default_device() -> str:
+    """CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def window_batch(device: str) -> int:
+    """Return how many windows are rendered at once: one keeps a CPU busy, a GPU takes more."""
+    return 1 if device == "cpu" else 8
+
+
+def numerics_profile(device: str) -> NumericsProfile:
+    """Describe what decides the bits of what a worker makes on a device of this machine."""
+    return NumericsProfile.of(device, LANES, window_batch(device))
 
 
 @dataclass(frozen=True)
@@ -84,14 +101,20 @@ class Studio:
         self.services, self.device = services, device
         self._productions: dict[int, Production] = {}
         self._engines: dict[str, Engine] = {}
-        self._speakers: dict[tuple[str, ...], Speaker] = {}
+        self._speakers: OrderedDict[tuple[str, ...], Speaker] = OrderedDict()
         self._scripts: OrderedDict[str, Script] = OrderedDict()
         self._books: OrderedDict[int, Book] = OrderedDict()
+        self._prompts = TemporaryDirectory(prefix="lectern-prompts-")
 
     @cached_property
     def batch(self) -> int:
-        """Windows rendered at once: one keeps a CPU busy, a GPU takes more."""
-        return 1 if self.device == "cpu" else 8
+        """Windows rendered at once."""
+        return window_batch(self.device)
+
+    @cached_property
+    def profile(self) -> str:
+        """What decides the bits of what is made here, in short: it stands with each take."""
+        return numerics_profile(self.device).digest[:16]
 
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""
@@ -112,10 +135,13 @@ class Studio:
         """Return what speaks with the production's voice."""
         digests = production.voice_digests
         if digests not in self._speakers:
+            while len(self._speakers) >= SPEAKERS_KEPT:
+                self._speakers.popitem(last=False)
             files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
             self._speakers[digests] = load_speaker(
                 production.codec, files, self.device, self.batch, torch.get_num_threads()
             )
+        self._speakers.move_to_end(digests)
         return self._speakers[digests]
 
     def script(self, lease: ChapterLease | WindowLease) -> Script:
@@ -177,7 +203,10 @@ class Studio:
         shipped = shipped_weights().get(entry["digest"])
         if shipped is not None:
             return shipped
-        path = self.services.settings.folder / "weights" / entry["digest"]
+        folder = self.services.settings.folder / "weights"
+        if part == "prompt":  # a person's voice is not left behind: it goes with this process
+            folder = Path(self._prompts.name)
+        path = folder / entry["digest"]
         if not path.exists():
             patiently(
                 lambda: fetch(self.services.store, entry["key"], path, digest=entry["digest"])

@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from generation.codec import Codec
+from generation.numerics import inference_dtype
+from generation.packed import packed
 from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS
 from generation.soundstorm.decoding import Decoding, WindowBatch, fill
 from generation.soundstorm.model import FrameText, SoundStorm, frame_pointer, place_in_unit
@@ -23,6 +25,9 @@ from generation.speechssm.text_encoder import RADIUS
 BUCKET_TOKENS = 32
 """Windows are padded to a multiple of this many tokens."""
 BUCKET_UNITS = 64
+
+FRAMES_AT_ONCE = 1024
+"""About what a window and its prompt have; SoundStorm's layers are laid out for it."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Renderer:
     ----------
     batch
         Windows filled at once. One on a CPU, where a window alone keeps it busy; more on a GPU.
+    dtype
+        Type SoundStorm is run in; left out, what suits the device (`numerics.inference_dtype`).
     """
 
     def __init__(
@@ -68,13 +75,14 @@ class Renderer:
         prompt: VoicePrompt,
         decoding: Decoding | None = None,
         batch: int = 1,
+        dtype: torch.dtype | None = None,
     ) -> None:
-        self.model = soundstorm.eval()
+        self.device = soundstorm.no_text.device
+        self.model = packed(soundstorm, FRAMES_AT_ONCE, dtype or inference_dtype(self.device))
         self.codec = codec
         self.prompt = prompt
         self.decoding = decoding or Decoding()
         self.batch = batch
-        self.device = soundstorm.no_text.device
 
     def render(
         self, readings: Sequence[WindowReading]

@@ -1,7 +1,8 @@
-"""House voices: a prompt, the codec it speaks through, the weights it needs, and what its data allows.
+"""Voices: a prompt, the codec it speaks through, and the weights it needs.
 
-A voice is one TOML file beside the weights: its consent record, in the words of the licence of the data
-it was made from, and the names of its weight files.
+A house voice is one TOML file beside the weights: its consent record, in the words of the licence of the
+data it was made from, and the names of its weight files. Any other voice is a prompt that was made of a
+recording (`generation.prompt`); all of those share one SoundStorm and the `soundstream` codec.
 """
 
 import tomllib
@@ -16,6 +17,7 @@ import torch
 
 from generation.codec import Codec
 from generation.codec.latent import LatentCodec
+from generation.codec.soundstream import DESIGN, SoundStreamCodec
 from generation.errors import WeightsError
 from generation.rendering import Renderer, VoicePrompt
 from generation.soundstorm.decoding import Decoding
@@ -28,20 +30,39 @@ VOICES = Path(__file__).parent / "house_voices"
 DEFAULT_VOICE = "joe"
 
 
-@dataclass(frozen=True)
-class HouseVoice:
-    """A voice that ships with Lectern.
+PROMPTED_SOUNDSTORM = "soundstorm-any.safetensors"
+"""What speaks with every voice that is not a house voice."""
 
-    `consent` holds the record that says who the voice belongs to and what its data allows; `codec` is
-    `latent` or `soundstream`; `soundstorm` and `prompt` are file names under `generation/weights`.
+
+@dataclass(frozen=True)
+class Voice:
+    """What a cast is loaded from.
+
+    `codec` is `latent` or `soundstream`; `soundstorm` and `prompt` are weight files. `experimental`: its
+    figures (docs/voices.md) are not yet good enough to publish with.
     """
 
     name: str
-    description: str
     codec: str
-    soundstorm: str
-    prompt: str
+    soundstorm: Path
+    prompt: Path
+    experimental: bool
+
+
+@dataclass(frozen=True)
+class HouseVoice(Voice):
+    """A voice that ships with Lectern.
+
+    `consent` holds the record that says who the voice belongs to and what its data allows.
+    """
+
+    description: str
     consent: dict[str, str]
+
+
+def prompted_voice(name: str, prompt: Path) -> Voice:
+    """Describe the voice of a prompt file that `generation.prompt` made of a recording."""
+    return Voice(name, DESIGN, WEIGHTS / PROMPTED_SOUNDSTORM, prompt, experimental=True)
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,7 @@ class Cast:
     `digests`: SHA-256 of each weight file's content, by part; `prompt_digest`: of the voice prompt.
     """
 
-    voice: HouseVoice
+    voice: Voice
     reader: SpeechSSM
     renderer: Renderer
     digests: dict[str, str]
@@ -64,21 +85,22 @@ def house_voices() -> dict[str, HouseVoice]:
     voices = {}
     for path in sorted(VOICES.glob("*.toml")):
         record = tomllib.loads(path.read_text("utf-8"))
-        voices[path.stem] = HouseVoice(name=path.stem, **record)
+        files = {part: WEIGHTS / record.pop(part) for part in ("soundstorm", "prompt")}
+        voices[path.stem] = HouseVoice(name=path.stem, **files, **record)
     return voices
 
 
-def weight_files(voice: HouseVoice) -> dict[str, Path]:
-    """Return the weight files that a house voice needs, by part."""
+def weight_files(voice: Voice) -> dict[str, Path]:
+    """Return the weight files that a voice needs, by part."""
     return {
         "speechssm": WEIGHTS / "speechssm.safetensors",
-        "soundstorm": WEIGHTS / voice.soundstorm,
+        "soundstorm": voice.soundstorm,
         "codec": WEIGHTS / f"{voice.codec}.safetensors",
-        "prompt": WEIGHTS / voice.prompt,
+        "prompt": voice.prompt,
     }
 
 
-def load_cast(voice: HouseVoice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
+def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
     """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
     files = weight_files(voice)
     reader, digest = load_reader(files["speechssm"], device)
@@ -115,7 +137,7 @@ def load_speaker(
     spoken = load_weights(files["soundstorm"], "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec = load_codec(codec_name, threads, files["codec"])
+    codec = load_codec(codec_name, threads, files["codec"], soundstorm.config.levels)
     prompt = load_weights(files["prompt"], "prompt")
     renderer = Renderer(
         soundstorm.to(device), codec, _prompt(prompt, codec.levels), Decoding(), batch
@@ -125,16 +147,25 @@ def load_speaker(
 
 def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.float32]:
     """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
-    codec = load_codec(codec_name, 1, files["codec"])
-    prompt = _prompt(load_weights(files["prompt"], "prompt"), codec.levels)
-    return codec.decode(prompt.codes, 0)
+    prompt = load_weights(files["prompt"], "prompt")
+    levels = prompt.tensors["codes"].shape[1]
+    codec = load_codec(codec_name, 1, files["codec"], levels)
+    return codec.decode(_prompt(prompt, levels).codes, 0)
 
 
-def load_codec(name: str, threads: int = 0, path: Path | None = None) -> Codec:
-    """Load a codec by the name of its design; raises WeightsError for an unknown one."""
+def load_codec(
+    name: str, threads: int = 0, path: Path | None = None, levels: int | None = None
+) -> Codec:
+    """Load a codec by the name of its design; raises WeightsError for an unknown one.
+
+    `levels` is how many codebooks to use where the design leaves a choice (`soundstream`); all by default.
+    """
+    path = path or WEIGHTS / f"{name}.safetensors"
     if name == "latent":
-        return LatentCodec.load(path or WEIGHTS / "latent.safetensors", threads)
-    raise WeightsError(f"no codec {name!r}: this build has latent")
+        return LatentCodec.load(path, threads)
+    if name == DESIGN:
+        return SoundStreamCodec.load(path, levels=levels)
+    raise WeightsError(f"no codec {name!r}: this build has latent and soundstream")
 
 
 def _prompt(weights: Weights, levels: int) -> VoicePrompt:

@@ -1,6 +1,6 @@
 """The states of everything that has states, and the only steps between them.
 
-The database enforces the same tables by triggers (migration 0002); a test proves the two agree,
+The database enforces the same tables by triggers (migrations 0002 and 0003); a test proves the two agree,
 pair by pair.
 """
 
@@ -75,6 +75,13 @@ class ReleaseState(StrEnum):
     WITHDRAWN = "withdrawn"  # its files are gone from the store
 
 
+class AccountState(StrEnum):
+    """An account of the review app; a closed one may not log in."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
+
+
 class Stage(StrEnum):
     """The kinds of work that are leased."""
 
@@ -133,6 +140,8 @@ RELEASE_STEPS: Steps = {
     "superseded": ("withdrawn",),
 }
 
+ACCOUNT_STEPS: Steps = {"active": ("closed",), "closed": ("active",)}
+
 STEPS: dict[str, Steps] = {
     "voice": VOICE_STEPS,
     "consent": CONSENT_STEPS,
@@ -140,6 +149,7 @@ STEPS: dict[str, Steps] = {
     "chapter": CHAPTER_STEPS,
     "window": WINDOW_STEPS,
     "release": RELEASE_STEPS,
+    "account": ACCOUNT_STEPS,
 }
 """All legal steps by table."""
 

@@ -44,7 +44,15 @@ def chapters(book: Path, as_json: Json = False) -> None:
 def narrate(
     book: Path,
     out: Annotated[Path, typer.Option(help="Directory for the audiobook.")],
-    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    voice: Annotated[
+        str, typer.Option(help="A house voice, an enrolled one, or a recording (WAV, FLAC).")
+    ] = "joe",
+    consent: Annotated[
+        Path | None, typer.Option(help="For a recording: its owner's signed consent (TOML).")
+    ] = None,
+    own_voice: Annotated[
+        str | None, typer.Option(help="For a recording of yourself: your name.")
+    ] = None,
     chapters: Annotated[str, typer.Option(help='Which chapters, such as "1-3,5".')] = "",
     seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
     lexicon: Annotated[Path | None, typer.Option(help="The book's pronunciations (TOML).")] = None,
@@ -54,7 +62,7 @@ def narrate(
 
     Run again after it was interrupted, it goes on from the last window that was finished.
     """
-    from flows.intake import narrator_named, read_wish
+    from flows.intake import check, narrator_named, read_wish
     from flows.narrate import narrate as narrate_book
     from flows.services import services
     from flows.settings import Settings
@@ -62,8 +70,11 @@ def narrate(
     with errors_said(), progress_bar() as bar:
         task = bar.add_task("starting", total=1.0)
         wish = read_wish(chapters, seed, lexicon)
+        check(book, wish)
         with services(Settings()) as opened:
-            narrator = narrator_named(opened, voice, "lectern narrate")
+            narrator = narrator_named(opened, voice, "lectern narrate", consent, own_voice)
+            if narrator.experimental:
+                console.print(f"lectern: the voice {voice} is experimental: listen closely")
             done = narrate_book(
                 opened,
                 book,

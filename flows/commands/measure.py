@@ -24,7 +24,7 @@ def evaluate(
     from flows.evaluate import evaluate as evaluate_cast
     from flows.evaluation_table import markdown
     from flows.heldout import passages
-    from flows.narrate import default_device
+    from flows.studio import default_device
     from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
@@ -44,6 +44,30 @@ def evaluate(
     print(markdown(done))
     if swapped:
         print(f"other tokens: {swapped.other_tokens}\nother seed: {swapped.other_seed}")
+
+
+def evaluate_voices(
+    data: Annotated[Path, typer.Argument(help="Folder that holds speech/manifest.tsv.")],
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    corpus: Annotated[str, typer.Option(help="Corpus whose kept-out speakers speak.")] = (
+        "librispeech"
+    ),
+    seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure voices by prompt: how like their speakers they are, on speakers kept out of training."""
+    from flows.studio import default_device
+    from flows.voices_table import evaluate_voices as evaluate_speakers
+    from flows.voices_table import markdown
+    from generation.voices import house_voices, load_cast
+    from qa.errors import QAError
+
+    try:
+        cast = load_cast(house_voices()["kathleen"], default_device())
+        figures = evaluate_speakers(cast, data, books, corpus, seed, console.print)
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    print(json.dumps(figures.to_json()) if as_json else markdown(figures))
 
 
 def qa(

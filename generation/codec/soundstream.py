@@ -158,14 +158,14 @@ class ResidualQuantiser(nn.Module):
         """Bring (2 T, M) log amplitudes to (T, 2 M) vectors of the weighted space."""
         return (envelope.reshape(-1, self.mean.shape[0]) - self.mean) * self.metric
 
-    def encode(self, envelope: Tensor) -> Tensor:
-        """Quantise (2 T, M) to (T, books) codes, by a beam search over the books.
+    def encode(self, envelope: Tensor, books: int | None = None) -> Tensor:
+        """Quantise (2 T, M) to (T, books) codes, by a beam search over the first (or all) books.
 
         Each book codes what the ones before left; `BEAM` partial codings of each frame are kept.
         """
         residual = self.weighted(envelope)[:, None]
         codes = torch.zeros(len(residual), 1, 0, dtype=torch.long, device=residual.device)
-        for book in self.books:
+        for book in self.books[:books]:
             residual, codes = _extend(residual, codes, book)
         return codes[:, 0]
 
@@ -223,18 +223,29 @@ class SoundStreamCodec:
     >>> again = codec.decode(codes)             # (512 T,) float32  # doctest: +SKIP
     """
 
-    def __init__(self, model: SoundStreamModel, digest: str = "") -> None:
+    def __init__(
+        self, model: SoundStreamModel, digest: str = "", levels: int | None = None
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
         self._digest = digest
+        self._levels = model.config.spectral_books + 1 if levels is None else levels
 
     @classmethod
-    def load(cls, path: Path, device: str = "cpu") -> "SoundStreamCodec":
+    def load(cls, path: Path, device: str = "cpu", levels: int | None = None) -> "SoundStreamCodec":
         """Load weights.
+
+        Parameters
+        ----------
+        path, device
+            Where they are, and where they go.
+        levels
+            Streams to use, from the coarsest: fewer cost less to predict and say less of the voice
+            (docs/voices.md). All where None.
 
         Raises
         ------
         WeightsError
-            The file is missing, damaged or of another design.
+            The file is missing, damaged, of another design, or holds fewer streams.
         """
         weights = load_weights(path, DESIGN)
         try:
@@ -244,7 +255,10 @@ class SoundStreamCodec:
                 f"{path} was made by another version of this codec: {error}"
             ) from error
         load_into(model, weights)
-        return cls(model.to(device), weights.digest)
+        most = model.config.spectral_books + 1
+        if levels is not None and not PITCH_STREAM < levels <= most:
+            raise WeightsError(f"{path} holds 2 to {most} streams, not {levels}")
+        return cls(model.to(device), weights.digest, levels)
 
     def save(self, path: Path) -> str:
         """Write weights in half precision; return their digest."""
@@ -262,13 +276,35 @@ class SoundStreamCodec:
 
     @property
     def levels(self) -> int:
-        """Number of streams, Q."""
-        return self.model.config.spectral_books + 1
+        """Number of streams used, Q."""
+        return self._levels
 
     @property
     def codebook_size(self) -> int:
         """Codes per stream, V."""
         return self.model.config.codes
+
+    def code_vectors(self) -> Tensor:
+        """What each code stands for, (Q, V, 2 M + 3): the vectors of a frame's codes add up.
+
+        Spectrum in the quantiser's weighted space; then the pitch's logarithm and the voicing of both halves,
+        as far from each other as coarse spectra are.
+        """
+        books = self.model.quantiser.books[: self.levels - 1]
+        spread = float(books[0].var(0).sum()) ** 0.5
+        codes = np.arange(self.codebook_size)
+        track = pitch_of_codes(codes)
+        log_f0 = np.log(track.f0_hz.reshape(-1, 2).mean(1))
+        log_f0[0] = log_f0.mean()  # unvoiced
+        pitch = np.concatenate(
+            [(log_f0 - log_f0.mean())[:, None], track.voiced.reshape(-1, 2)], 1
+        ).astype(np.float32)
+        pitch /= np.sqrt(pitch.var(0).sum())
+        spectral = torch.nn.functional.pad(books, (0, pitch.shape[1]))
+        heard = torch.nn.functional.pad(torch.from_numpy(pitch) * spread, (books.shape[-1], 0)).to(
+            books.device
+        )
+        return torch.cat([spectral[:PITCH_STREAM], heard[None], spectral[PITCH_STREAM:]])
 
     def encode(self, waveform: Floats) -> npt.NDArray[np.int64]:
         """Encode speech; its level is brought to `ACTIVE_RMS` first.
@@ -302,7 +338,7 @@ class SoundStreamCodec:
         envelope = self.model.envelope(torch.from_numpy(scaled)[None].to(device))[0]
         if self.model.envelope.is_limited(envelope):
             envelope = self.model.envelope.complete(envelope)
-        spectral = self.model.quantiser.encode(envelope).cpu().numpy()
+        spectral = self.model.quantiser.encode(envelope, self.levels - 1).cpu().numpy()
         pitch = pitch_codes(track_pitch(scaled))
         return np.insert(spectral, PITCH_STREAM, pitch, axis=1)
 

@@ -20,6 +20,9 @@ from generation.speechssm.text_encoder import TextEncoder
 PLACE_BUCKETS = 12
 """Frames since a unit's start, and until its end, told apart up to this many."""
 
+_FAR = 1e30
+"""Taken off the score of a frame that is not heard: its weight is then exactly 0."""
+
 
 @dataclass(frozen=True)
 class SoundStormConfig:
@@ -44,6 +47,7 @@ class SoundStormConfig:
 
 PRESETS: dict[str, dict[str, int | float]] = {
     "tiny": {"width": 64, "layers": 2, "heads": 2, "feed_forward": 128, "text_width": 64},
+    "light": {"width": 192, "layers": 3, "heads": 3, "feed_forward": 256, "text_width": 192},
     "small": {},
     "base": {"width": 768, "layers": 12, "heads": 12, "feed_forward": 3072, "text_width": 512},
     "paper": {"width": 1024, "layers": 12, "heads": 16, "feed_forward": 4096, "text_width": 1024},
@@ -168,7 +172,8 @@ def rotary_angles(frames: int, head_width: int, device: torch.device) -> tuple[T
 def _rotate(x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
     cosine, sine = rotation
     first, second = x.chunk(2, -1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+    turned = torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+    return turned.to(x.dtype)
 
 
 class Neighbourhood:
@@ -187,34 +192,47 @@ class Neighbourhood:
 
     def __init__(self, valid: Tensor, block: int) -> None:
         self.valid, self.block = valid, block
-        self.blocks = -(-valid.shape[1] // block)
-        self.prompt = min(PROMPT_TOKENS * FRAMES_PER_TOKEN, valid.shape[1])
-        padded = F.pad(valid, (block, (self.blocks + 1) * block - valid.shape[1]))
-        around = padded.unfold(1, 3 * block, block)
-        place = torch.arange(-block, (self.blocks + 1) * block, device=valid.device)
-        behind_prompt = place.unfold(0, 3 * block, block) >= self.prompt
-        front = valid[:, None, : self.prompt].expand(-1, self.blocks, -1)
-        mask = torch.cat([front, around & behind_prompt], -1)
-        self.mask = mask.flatten(0, 1)[:, None, None, :]
+        frames = valid.shape[1]
+        self.blocks = -(-frames // block)
+        prompt = torch.arange(min(PROMPT_TOKENS * FRAMES_PER_TOKEN, frames), device=valid.device)
+        first = torch.arange(-1, self.blocks - 1, device=valid.device)[:, None] * block
+        around = first + torch.arange(3 * block, device=valid.device)
+        inside = (around >= len(prompt)) & (around < frames)
+        front = prompt.expand(self.blocks, -1)
+        places = torch.cat([front, around.clamp(0, frames - 1)], -1)
+        self.places = places.flatten()
+        self.heard = torch.cat([torch.ones_like(front, dtype=torch.bool), inside], -1)
+        self.heard = self.heard & valid[:, places]
+        """(B, blocks, heard frames)."""
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Scaled dot-product attention of (B, H, F, d) among neighbours."""
         B, heads, frames, width = query.shape
-        lacking = self.blocks * self.block - frames
-        blocked = F.pad(query, (0, 0, 0, lacking)).view(B, heads, self.blocks, self.block, width)
-        blocked = blocked.transpose(1, 2).flatten(0, 1)
-        heard = F.scaled_dot_product_attention(
-            blocked, self._around(key), self._around(value), attn_mask=self.mask
+        asking = F.pad(query, (0, 0, 0, self.blocks * self.block - frames))
+        asking = asking.reshape(B * heads, self.blocks, self.block, width)
+        key, value = (
+            part.reshape(B * heads, frames, width)
+            .index_select(1, self.places)
+            .view(B * heads, self.blocks, -1, width)
+            for part in (key, value)
         )
-        whole = heard.view(B, self.blocks, heads, self.block, width).transpose(1, 2).flatten(2, 3)
-        return whole[:, :, :frames]
+        mask = self.heard[:, None].expand(-1, heads, -1, -1).reshape(B * heads, self.blocks, 1, -1)
+        heard = _attention(asking, key, value, mask)
+        return heard.view(B, heads, -1, width)[:, :, :frames]
 
-    def _around(self, x: Tensor) -> Tensor:
-        """Lay out (B, H, F, d) as what each block hears: (B * blocks, H, prompt + 3 * block, d)."""
-        padding = (0, 0, self.block, (self.blocks + 1) * self.block - x.shape[2])
-        around = F.pad(x, padding).unfold(2, 3 * self.block, self.block).transpose(-1, -2)
-        front = x[:, :, None, : self.prompt].expand(-1, -1, self.blocks, -1, -1)
-        return torch.cat([front, around], 3).transpose(1, 2).flatten(0, 1)
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+    """Attend within (N, blocks, ·, d), hearing what `mask` (N, blocks, 1, heard) says.
+
+    In bf16 on a CPU plain matrix products beat PyTorch's fused attention (6.3 against 9.9 ms for 991
+    frames); everywhere else that is the faster one.
+    """
+    if query.device.type != "cpu" or query.dtype != torch.bfloat16:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+    unheard = torch.zeros_like(mask, dtype=query.dtype).masked_fill_(~mask, -_FAR).flatten(0, 1)
+    asking, asked = query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)
+    weights = torch.baddbmm(unheard, asking, asked, alpha=query.shape[-1] ** -0.5).softmax(-1)
+    return torch.bmm(weights.to(query.dtype), value.flatten(0, 1)).view_as(query)
 
 
 class ConformerBlock(nn.Module):
@@ -256,7 +274,11 @@ class ConformerBlock(nn.Module):
 
     def _convolve(self, x: Tensor, valid: Tensor) -> Tensor:
         y = F.glu(self.conv_enter(x), -1) * valid[..., None]
-        y = self.conv(y.transpose(1, 2)).transpose(1, 2)
+        # As an image of one line, whose frames may stay where they lie: a tenth of conv1d's time.
+        line = y.transpose(1, 2)[:, :, None]
+        kernel, reach = self.conv.weight[:, :, None], self.conv.kernel_size[0] // 2
+        line = F.conv2d(line, kernel, self.conv.bias, padding=(0, reach), groups=y.shape[-1])
+        y = line[:, :, 0].transpose(1, 2)
         out: Tensor = self.conv_out(F.silu(self.conv_middle(y)))
         return out
 

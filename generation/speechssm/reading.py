@@ -18,8 +18,8 @@ from torch import Tensor
 
 from generation.errors import NarrationError
 from generation.noise import gumbel
+from generation.packed import packed
 from generation.speechssm.model import ADVANCES, MAX_DWELL, SpeechSSM, SpeechState
-from generation.speechssm.packed import packed
 
 MAX_WINDOW_UNITS = 1024
 """Units a window may hold: 27 s of fast speech are some 500."""

@@ -16,9 +16,9 @@ import soxr
 
 from generation.codec.pitch import PITCH_HOP_SAMPLES, Pitch, track_pitch
 from generation.codec.soundstream import ACTIVE_RMS, active_level
+from generation.denoise import noise_spectrum, reduce_noise
 from generation.errors import LecternError
 from generation.rates import SAMPLE_RATE_HZ
-from generation.training.denoise import noise_spectrum, reduce_noise
 
 Floats = npt.NDArray[np.float32]
 
@@ -104,14 +104,20 @@ def training_rows(data: Path) -> list[dict[str, str]]:
     return rows
 
 
-def load_clip(data: Path, row: dict[str, str]) -> Clip:
-    """Read one recording: resample, reduce noise where the corpus needs it, level, track pitch."""
+def read_recording(data: Path, row: dict[str, str]) -> tuple[Floats, int]:
+    """Read one recording at 22.05 kHz, cleaned where the corpus needs it and levelled; and its own rate."""
     waveform, rate = soundfile.read(data / "speech" / row["path"], dtype="float32")
     if rate != SAMPLE_RATE_HZ:
         waveform = soxr.resample(waveform, rate, SAMPLE_RATE_HZ, quality="VHQ")
     if row["corpus"] in NOISY_CORPORA:
         waveform = reduce_noise(waveform, noise_spectrum([waveform]))
     waveform = (waveform * (ACTIVE_RMS / max(1e-5, active_level(waveform)))).astype(np.float32)
+    return waveform, rate
+
+
+def load_clip(data: Path, row: dict[str, str]) -> Clip:
+    """Read one recording and track its pitch."""
+    waveform, rate = read_recording(data, row)
     limit = min(rate, SAMPLE_RATE_HZ) / 2
     return Clip(row["corpus"], row["speaker"], row["text"], waveform, track_pitch(waveform), limit)
 

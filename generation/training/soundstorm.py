@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from generation.codec.soundstream import SoundStreamCodec
 from generation.rates import (
     FRAMES_PER_TOKEN,
     PROMPT_S,
@@ -33,7 +34,7 @@ from generation.rates import (
 from generation.soundstorm.model import SoundStorm, soundstorm_config
 from generation.training.dataset import CropSampler, Example, frame_text, load_examples
 from generation.training.loop import Budget, Recipe, Step, averaged_weights, train
-from generation.weights import load_into, load_weights
+from generation.weights import Weights, load_weights
 
 FIRST_LEVEL_SHARE = 0.5
 """Share of examples trained on level 0, the one the words depend on."""
@@ -95,7 +96,7 @@ class SoundStormObjective:
         model = self.model.soundstorm
         drawn = [sampler.draw(rng) for _ in range(size)]
         crops = [c for _, c in drawn]
-        fronts = [_prompt(prompts[e.speaker], rng) for e, _ in drawn]
+        fronts = [_prompt(prompts[e.speaker], e, rng) for e, _ in drawn]
         text = frame_text(crops, PROMPT_TOKENS * FRAMES_PER_TOKEN)
         semantic = torch.from_numpy(
             np.stack([np.concatenate([f[0], c.tokens]) for f, c in zip(fronts, crops, strict=True)])
@@ -250,20 +251,33 @@ def _by_speaker(examples: Sequence[Example]) -> dict[str, list[Example]]:
 
 
 def _prompt(
-    clips: Sequence[Example], rng: np.random.Generator
+    clips: Sequence[Example], spoken: Example, rng: np.random.Generator
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Draw (tokens, codes) of a prompt from any clip of the speaker."""
-    clip = clips[int(rng.integers(len(clips)))]
+    """Draw (tokens, codes) of a prompt from another clip of the speaker, or from the only one."""
+    others = [clip for clip in clips if clip is not spoken] or clips
+    clip = others[int(rng.integers(len(others)))]
     start = int(rng.integers(len(clip) - PROMPT_TOKENS))
     stop = start + PROMPT_TOKENS
     codes = clip.codes[start * FRAMES_PER_TOKEN : stop * FRAMES_PER_TOKEN]
     return clip.tokens[start:stop], codes
 
 
+def begin_with(model: SoundStorm, weights: Weights) -> list[str]:
+    """Load every tensor of another SoundStorm whose name and shape fit; return their names."""
+    own = model.state_dict()
+    fitting = {
+        name: tensor
+        for name, tensor in weights.tensors.items()
+        if name in own and own[name].shape == tensor.shape
+    }
+    model.load_state_dict({**own, **fitting})
+    return sorted(fitting)
+
+
 def main() -> None:
     """Train from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", type=Path, required=True, help="examples to train on")
+    parser.add_argument("--train", type=Path, nargs="+", required=True, help="examples to train on")
     parser.add_argument("--valid", type=Path, required=True, help="examples to judge by")
     parser.add_argument("--out", type=Path, required=True, help="folder of checkpoint and log")
     parser.add_argument("--preset", default="small")
@@ -276,17 +290,27 @@ def main() -> None:
     parser.add_argument(
         "--codebooks", type=Path, help="weights of the `latent` codec, if it is that"
     )
-    parser.add_argument("--init", type=Path, help="weights of a SoundStorm to start from")
+    parser.add_argument(
+        "--codec", type=Path, help="weights of the `soundstream` codec, if it is that"
+    )
+    parser.add_argument(
+        "--init", type=Path, help="weights of a SoundStorm to start from, as they fit"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    training, validation = load_examples(args.train), load_examples(args.valid)
+    training = [example for path in args.train for example in load_examples(path)]
+    validation = load_examples(args.valid)
     config = soundstorm_config(args.preset, args.codes, training[0].codes.shape[1])
     model = SoundStorm(config)
     if args.init:
-        load_into(model, load_weights(args.init, "soundstorm"))
+        fitting = begin_with(model, load_weights(args.init, "soundstorm"))
+        print(f"{len(fitting)} tensors begin as in {args.init.name}")
     codebooks = None
     if args.codebooks:
         codebooks = load_weights(args.codebooks, "latent").tensors["codebooks"].float()
+    if args.codec:
+        codebooks = SoundStreamCodec.load(args.codec, levels=config.levels).code_vectors()
+    if codebooks is not None:
         lay_out_codes(model, codebooks)
     objective = SoundStormObjective(
         model,

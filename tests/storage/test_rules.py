@@ -26,6 +26,7 @@ STATES = {
     "chapter": states.ChapterState,
     "window": states.WindowState,
     "release": states.ReleaseState,
+    "account": states.AccountState,
 }
 
 BUSY = {"reading", "mastering", "rendering", "judging", "rereading"}
@@ -84,6 +85,7 @@ def rows(engine: Engine, store: FolderStore) -> Engine:
             "INSERT INTO release (production_id, review_id, consent_id, content_digest, prefix, token,"
             " granted_to, token_until) SELECT p.id, r.id, p.consent_id, p.content_digest, 'p',"
             " gen_random_uuid(), 'x', now() FROM production p, review r",
+            "INSERT INTO account (name, role, password_hash) VALUES ('ann', 'reviewer', 'hash')",
         ):
             connection.execute(text(statement))
     assert production.id == 1

@@ -111,6 +111,36 @@ def test_fewer_streams_give_a_coarser_spectrum(codec: SoundStreamCodec) -> None:
     assert len(codec.decode(codes[:, :2], seed=0)) == len(codes) * 512
 
 
+def test_a_codec_of_fewer_streams_codes_and_decodes_them(
+    codec: SoundStreamCodec, tmp_path: Path
+) -> None:
+    codec.save(tmp_path / "codec.safetensors")
+    light = SoundStreamCodec.load(tmp_path / "codec.safetensors", levels=3)
+    waveform = vowel(150, 1.5)
+    codes = light.encode(waveform)
+    assert codes.shape[1] == light.levels == 3
+    assert len(light.decode(codes, seed=0)) == len(codes) * 512
+    with pytest.raises(WeightsError, match="2 to 4 streams"):
+        SoundStreamCodec.load(tmp_path / "codec.safetensors", levels=5)
+
+
+def test_the_vectors_of_a_frames_codes_add_up_to_its_spectrum_and_pitch(
+    codec: SoundStreamCodec,
+) -> None:
+    codes = codec.encode(vowel(150, 1.5))
+    vectors = codec.code_vectors()
+    assert vectors.shape[:2] == (codec.levels, codec.codebook_size)
+    summed = sum(vectors[q][codes[:, q]] for q in range(codec.levels))
+    spectral = torch.from_numpy(np.delete(codes, PITCH_STREAM, 1))
+    quantiser = codec.model.quantiser
+    envelope = quantiser.weighted(quantiser.decode(spectral))
+    assert torch.allclose(summed[:, :-3], envelope, atol=1e-3)  # type: ignore[index]
+    pitch = vectors[PITCH_STREAM]
+    semitones = pitch_codes(Pitch(np.repeat(np.float32([150, 159, 300]), 2), np.ones(6, bool)))
+    near, far = (pitch[semitones[0]] - pitch[semitones[i]] for i in (1, 2))
+    assert near.norm() < 0.15 * far.norm()
+
+
 @pytest.mark.parametrize("streams", [1, 5])
 def test_a_wrong_number_of_streams_is_refused(codec: SoundStreamCodec, streams: int) -> None:
     with pytest.raises(ValueError, match="streams"):

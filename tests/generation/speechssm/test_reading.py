@@ -9,10 +9,10 @@ from torch import Tensor
 
 from generation.errors import NarrationError
 from generation.noise import content_seed
+from generation.packed import PackedLinear, packed
 from generation.script.units import SYMBOLS
 from generation.speechssm.griffin import GriffinConfig
 from generation.speechssm.model import ADVANCES, MAX_DWELL, SpeechConfig, SpeechSSM
-from generation.speechssm.packed import PackedLinear, packed
 from generation.speechssm.presets import speech_config
 from generation.speechssm.reading import (
     MAX_WINDOW_STEPS,

@@ -11,6 +11,7 @@ import torch
 from generation.codec.pitch import track_pitch
 from generation.codec.soundstream import SoundStreamConfig, SoundStreamModel
 from generation.codec.soundstream_decoder import DecoderConfig
+from generation.denoise import noise_spectrum, reduce_noise
 from generation.training.codec import CROP_SAMPLES, CodecObjective
 from generation.training.codec_data import (
     Clip,
@@ -21,7 +22,6 @@ from generation.training.codec_data import (
     training_rows,
 )
 from generation.training.codec_losses import band_mask, spectral_energy_distance
-from generation.training.denoise import noise_spectrum, reduce_noise
 from generation.training.loop import Budget, Recipe, train
 
 RATE = 22_050

@@ -1,7 +1,7 @@
-"""Linear layers with their weights laid out once for the CPU's matrix kernels.
+"""Models as they are run: linear layers laid out once for the CPU's matrix kernels, in the precision wanted.
 
-A step of reading multiplies few rows by every weight, so that the time goes into bringing the
-weights in: oneDNN's blocked layout halves it (32 rows, 320 × 1,920, one core: 1.0 → 0.5 ms).
+Few rows by every weight, as in a step of reading, is a matter of bringing the weights in: oneDNN's
+blocked layout halves the time (32 rows, 320 × 1,920, fp32, one core: 1.0 → 0.5 ms).
 """
 
 import copy
@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 _Module = TypeVar("_Module", bound=nn.Module)
 _HAS_ONEDNN = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+_KERNELS = (torch.float32, torch.bfloat16)
 
 
 class PackedLinear(nn.Module):
-    """A linear layer that can only be run, on a CPU, in fp32.
+    """A linear layer that can only be run, on a CPU, in the type of its weights (fp32 or bf16).
 
     Parameters
     ----------
@@ -37,11 +38,10 @@ class PackedLinear(nn.Module):
         return y
 
 
-def packed(module: _Module, rows: int) -> _Module:
-    """Return what runs like `module` in evaluation mode, as fast as its device allows.
+def packed(module: _Module, rows: int, dtype: torch.dtype = torch.float32) -> _Module:
+    """Return a copy that runs like `module` in evaluation mode, in `dtype`, as fast as its device allows.
 
-    On a CPU with oneDNN and in fp32 that is a copy with packed linear layers, which can neither be
-    trained nor saved; elsewhere it is the module itself.
+    On a CPU with oneDNN its linear layers are packed. It can neither be trained nor saved.
 
     Parameters
     ----------
@@ -49,11 +49,12 @@ def packed(module: _Module, rows: int) -> _Module:
         The model to run.
     rows
         Rows that its linear layers will see at once.
+    dtype
+        Type of weights and activations.
     """
-    weight = next(module.parameters())
-    if weight.device.type != "cpu" or weight.dtype != torch.float32 or not _HAS_ONEDNN:
-        return module.eval()
-    runner = copy.deepcopy(module).eval().requires_grad_(False)
+    runner = copy.deepcopy(module).eval().requires_grad_(False).to(dtype)
+    if next(module.parameters()).device.type != "cpu" or not _HAS_ONEDNN or dtype not in _KERNELS:
+        return runner
     for parent in list(runner.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear):

@@ -1,4 +1,4 @@
-"""Gentle noise reduction of recordings before training: a Wiener filter with a floor.
+"""Gentle noise reduction of recordings, before training and of voice prompts: a Wiener filter with a floor.
 
 The noise spectrum is taken from the quietest frames of a recording (or of several made in one room);
 the gain never falls below a floor, so that rooms stay rooms and no musical noise appears.
