@@ -155,9 +155,17 @@ def _signed(
         chain = str(said["chain"]).encode("ascii")
         if raw != _signature_json(str(said["sha256"]), str(said["signature"]), chain):
             raise SigningError("it is not in its canonical form: it was changed")
-        if said["sha256"] != hashlib.sha256(data).hexdigest():
-            raise SigningError("it is of another release.json")
-        signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        same = said["sha256"] == hashlib.sha256(data).hexdigest()
+        try:
+            signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        except SigningError:
+            if same:
+                raise
+            return "", [
+                Finding("signature", RELEASE_FILE, "is not what was signed: it was changed")
+            ]
+        if not same:
+            raise SigningError("the digest that it names was changed")
         if Signatory(chain, b"").fingerprint != release.signer_sha256:
             raise SigningError("its certificate is not the one that the release names")
     except FileNotFoundError:
