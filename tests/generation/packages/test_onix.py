@@ -7,8 +7,8 @@ Information Format Specification" 3.0 (groups P.1 to P.20), for the elements tha
 import re
 from typing import Any
 
-from conftest import Packaged
 from lxml import etree
+from packaged_story import Packaged
 
 from generation.packages import isbn, onix
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Packaged
 from mastering_tools import Audio, lag_samples
+from packaged_story import Packaged
 
 from generation.mastering import MasteringError
 from generation.mastering.excerpt import TONE_HEAD_S, TONE_TAIL_S, excerpt

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import Packaged
+from packaged_story import Packaged
 
 from generation.packages import PackagingError, package
 from generation.packages.package import file_entry
