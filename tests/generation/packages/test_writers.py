@@ -12,12 +12,13 @@ from typing import Any
 import feedparser  # type: ignore[import-untyped]
 import numpy as np
 import pytest
-from conftest import Packaged
 from lxml import etree
 from mastering_tools import Audio, lag_samples
 from numpy.typing import NDArray
+from packaged_story import Packaged
 
 from generation.mastering import spec
+from generation.packages import podcast
 from generation.rates import DELIVERY_RATE_HZ
 
 Probe = Callable[[Path], Any]
@@ -110,6 +111,16 @@ def test_the_feed_is_read_by_a_feed_reader(packaged: Packaged) -> None:
         [chapters] = [a for name, a in entry.items() if name == "podcast_chapters"]
         assert (packaged.out / chapters["url"]).is_file()
     assert len({entry.published for entry in feed.entries}) == 4
+
+
+def test_a_feed_can_be_given_whole_addresses(packaged: Packaged) -> None:
+    data = podcast.absolute((packaged.out / "podcast.xml").read_bytes(), "https://a.example/r/")
+    feed = feedparser.parse(data)
+    assert feed.feed.link == "https://a.example/r/contents.html"
+    assert [entry.enclosures[0].href for entry in feed.entries] == [
+        f"https://a.example/r/mp3/{stem}.mp3" for stem in STEMS
+    ]
+    assert b'url="vtt/' not in data and b'href="cover' not in data
 
 
 def test_scenes_are_chapters_inside_an_episode_and_its_mp3(
