@@ -168,7 +168,8 @@ class TextlessSpeech(nn.Module):
         return vectors * self.config.backbone.width**0.5
 
     def _score(self, features: Tensor) -> Tensor:
-        return F.linear(features, self.tokens.weight[: self.config.codes], self.bias)
+        weight: Tensor = self.tokens.weight
+        return F.linear(features, weight[: self.config.codes], self.bias)
 
 
 def load_textless(path: Path = WEIGHTS) -> tuple[TextlessSpeech, Weights]:
