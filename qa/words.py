@@ -7,7 +7,7 @@ they fall in, so that two readings of one text can be compared by a paired boots
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rapidfuzz.distance import Levenshtein
@@ -45,7 +45,7 @@ class AlignedWord:
     sentence : index of the sentence it belongs to (an insertion: that of the word before it)
     source : index of the printed word in the whole text, -1 for an insertion
     heard_source : index of the transcript's word, -1 for a deletion
-    start_s, end_s : when it was heard; for a deletion the point between its neighbours
+    start_s, end_s : when it was heard; for a deletion the time between the words heard before and after
     """
 
     kind: Kind
@@ -263,7 +263,20 @@ def _timed(
                 end_s,
             )
         )
-    return aligned
+    return _gaps_filled(aligned)
+
+
+def _gaps_filled(aligned: Sequence[AlignedWord]) -> list[AlignedWord]:
+    """Let deletions last until the next word that was heard."""
+    filled: list[AlignedWord] = []
+    next_s: float | None = None
+    for word in reversed(aligned):
+        if word.kind is not Kind.DELETION:
+            next_s = word.start_s
+        elif next_s is not None:
+            word = replace(word, end_s=max(word.start_s, next_s))
+        filled.append(word)
+    return filled[::-1]
 
 
 def _count_by_sentence(alignment: Sequence[AlignedWord], n: int) -> list[ErrorCount]:

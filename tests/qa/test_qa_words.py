@@ -54,6 +54,7 @@ def test_errors_belong_to_their_sentences() -> None:
 def test_a_missing_sentence_is_counted_once() -> None:
     report = compare(TEXT, heard("The cat sat on the mat. Nobody came for ever so long."))
     assert [m.sentence for m in report.missing] == [1]
+    assert (report.missing[0].start_s, report.missing[0].end_s) == (5.9, 6.0)
     assert report.missing_or_doubled_per_10k_words == pytest.approx(10_000 / report.total.words)
 
 
