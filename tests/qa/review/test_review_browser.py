@@ -1,7 +1,8 @@
 """The review app in real Chromium, from a submission to the published release; axe finds nothing serious.
 
 The whole way is gone with the tiny voice, which the real factory reads, judges and publishes; listening is
-tested on real recordings. With REVIEW_SCREENSHOTS=docs/images the pictures of docs/reviewers.md are made anew.
+tested on real recordings. With REVIEW_SCREENSHOTS=docs/images the pictures
+of docs/reviewers.md are made anew.
 """
 
 import io
@@ -35,8 +36,6 @@ from qa.review.desk import Upload
 from storage.objects import FolderStore
 
 AXE = Path(__file__).parent / "vendor" / "axe-4.14.1.min.js"
-    "# The Danger Trail\n\nAuthor of the danger trail, Philip Steels.\n\nNot at this case, Tom.\n"
-)
 PATIENCE_MS = 60_000
 """Machines that test may be busy; what is waited for takes well under a second on an idle one."""
 
@@ -140,7 +139,7 @@ class Visitor:
 
 
 def waits_for(page: Page, condition: str) -> None:
-    """Wait until an expression is true (Playwright's own waiting evaluates strings, which the CSP forbids)."""
+    """Wait until an expression is true (the CSP forbids Playwright's own way)."""
     deadline = monotonic() + PATIENCE_MS / 1000
     while not page.evaluate(condition):
         assert monotonic() < deadline, f"{condition} did not become true"
