@@ -1,6 +1,10 @@
 """The review app as Lectern runs it: over the open services, with the factory behind it."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI
@@ -10,11 +14,14 @@ from flows.services import Services
 from generation.errors import LecternError
 from generation.voices import house_voices
 from qa.review.app import create_app
-from qa.review.desk import Options, Upload
+from qa.review.desk import Factory, Options, Upload
 from qa.review.webhook import Webhook
 from storage import enrolment
 from storage.errors import StorageError
 from storage.states import VoiceState
+
+if TYPE_CHECKING:
+    from flows.intake import Narrator, Wish
 
 
 class FlowsFactory:
@@ -33,9 +40,12 @@ class FlowsFactory:
         return sorted(enrolled | set(house_voices()))
 
     def submit(self, upload: Upload) -> int:
-        """Queue an uploaded book."""
-        from flows.intake import Rights, Submission, Wish, narrator_named, submit
+        """Queue an uploaded book; raises UnknownVoice where its voice is none of those offered."""
+        from flows.intake import Rights, Submission, UnknownVoice, submit
 
+        voices = self.voices()
+        if upload.voice not in voices:  # a path of this machine, say
+            raise UnknownVoice(f"no voice {upload.voice!r}: there are {', '.join(voices)}")
         said = Submission(
             title=upload.title,
             authors=upload.authors,
@@ -44,9 +54,21 @@ class FlowsFactory:
                 {"holder": upload.rights_holder, "basis": upload.rights_basis}
             ),
         )
-        narrator = narrator_named(self.services, upload.voice, upload.actor)
-        wish = Wish(priority=upload.priority)
+        narrator = self.narrator(upload.voice, upload.actor)
+        wish = self.wish(upload)
         return submit(self.services, upload.path, narrator, wish, said, actor=upload.actor).id
+
+    def narrator(self, voice: str, actor: str) -> "Narrator":
+        """Return who reads."""
+        from flows.intake import narrator_named
+
+        return narrator_named(self.services, voice, actor)
+
+    def wish(self, upload: Upload) -> "Wish":
+        """Return how it is to be read."""
+        from flows.intake import Wish
+
+        return Wish(priority=upload.priority)
 
     def check_directions(self, directions: Mapping[str, str]) -> None:
         """Refuse what cannot be pronounced now, not during the night."""
@@ -55,11 +77,31 @@ class FlowsFactory:
         lexicon_with("", directions)
 
     def approved(self, production_id: int) -> None:
-        """Do nothing yet: `reconcile` and `nightly` find what is approved."""
+        """Publish in a process of its own; `reconcile` and `nightly` find what did not get there."""
+        command = [sys.executable, "-m", "flows.cli", "publish", str(production_id)]
+        environment = {**os.environ, **self.services.settings.environment()}
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
+            code = process.wait()
+        if code:
+            raise LecternError(f"`lectern publish {production_id}` ended with {code}")
 
 
-def review_app(services: Services, hosts: Sequence[str] = ()) -> FastAPI:
-    """Make the review app as the settings say; `hosts` are further names it may be asked for by."""
+def review_app(
+    services: Services, hosts: Sequence[str] = (), factory: Factory | None = None
+) -> FastAPI:
+    """Make the review app as the settings say.
+
+    Parameters
+    ----------
+    services : Services
+        Database, object store, settings.
+    hosts : sequence of str
+        Further names it may be asked for by.
+    factory : Factory, optional
+        What takes books and follows approvals; the flows otherwise.
+    """
     settings = services.settings
     named = urlsplit(settings.review_url).hostname
     known = ("localhost", "127.0.0.1", *hosts, *([named] if named else []))
@@ -76,6 +118,6 @@ def review_app(services: Services, hosts: Sequence[str] = ()) -> FastAPI:
         services.engine,
         services.store,
         options,
-        factory=FlowsFactory(services),
+        factory=factory or FlowsFactory(services),
         notifier=notifier,
     )
