@@ -113,7 +113,7 @@ def advanced(model: TextlessSpeech, tokens: Ints, length: int) -> TextlessState:
     state = model.initial_state(1)
     left = length
     while left > 0:
-        for part in torch.from_numpy(tokens[:left]).split(CHUNK_TOKENS):
+        for part in torch.split(torch.from_numpy(tokens[:left]), CHUNK_TOKENS):
             _, state = model(part[None].to(model.bias.device), state)
         left -= min(left, len(tokens))
     return state

@@ -5,7 +5,8 @@ also the head (as in Gemma), and a backbone whose memory does not grow. The same
 baseline. Dimension letters are those of `griffin`.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,11 +161,12 @@ class TextlessSpeech(nn.Module):
 
     def step(self, state: TextlessState) -> Tensor:
         """Score what comes next, [B, K], moving `state` on in place; the caller writes its `token`."""
-        return self._score(self.backbone.step(self._embed(state.token), state.backbone))
+        step: Callable[[Tensor, Any], Tensor] = self.backbone.step
+        return self._score(step(self._embed(state.token), state.backbone))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         vectors: Tensor = self.tokens(tokens)
-        return vectors * self.config.backbone.width**0.5
+        return vectors * math.sqrt(self.config.backbone.width)
 
     def _score(self, features: Tensor) -> Tensor:
         return F.linear(features, self.tokens.weight[: self.config.codes], self.bias)

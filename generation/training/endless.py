@@ -8,6 +8,7 @@ examples, whose sound is gone, all that the last window heard is dropped instead
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ def example_tokens(tokens: Ints) -> Ints:
 def save_streams(path: Path, streams: dict[str, Ints]) -> None:
     """Write token streams by name to an `.npz` file, whole or not at all."""
     partial = path.with_suffix(".part.npz")
-    np.savez(partial, **{name: tokens.astype(np.int16) for name, tokens in streams.items()})
+    stored: dict[str, Any] = {name: tokens.astype(np.int16) for name, tokens in streams.items()}
+    np.savez(partial, **stored)
     partial.rename(path)
 
 
