@@ -1,6 +1,5 @@
 """`lectern longform backbones`: what length costs SpeechSSM and a Transformer of its size."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 
 from flows.longform_plots import table
@@ -107,7 +107,7 @@ def compare(
 
 
 def _check_memory(memory_gib: float) -> None:
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
+    free = psutil.virtual_memory().available / GIBIBYTE
     if free < 1.6 * memory_gib:
         raise LecternError(
             f"{free:.1f} GiB of memory are free, {1.6 * memory_gib:.1f} are needed: ask for less by --memory"

@@ -95,7 +95,7 @@ def _draw_curves(axis: Any, curves: Sequence[Curve]) -> None:
         minutes = (np.arange(len(curve.values)) + 0.5) * BIN_S / 60
         axis.plot(minutes, curve.values, marker=".", label=curve.name)
     axis.axvline(SEGMENT_MIN, color="grey", linewidth=0.8, linestyle=":")
-    axis.set(title=f"perplexity (trained on {SEGMENT_MIN} min)", xlabel="minutes", yscale="log")
+    axis.set(title=f"perplexity (trained on {SEGMENT_MIN} min)", xlabel="minutes", ylim=(0, None))
 
 
 def draw_perplexities(done: Perplexities, out: Path) -> None:

@@ -2,7 +2,8 @@
 
 A Transformer's cache grows with every step, a recurrent state does not. Every figure is measured by stepping
 the model: throughput over a long decoding is measured at several lengths and put together by integration,
-since the cost of a step changes slowly with length.
+since the cost of a step changes slowly with length. Times are the thread's own (one thread, on a CPU), so
+that what else runs on the machine does not count.
 """
 
 import time
@@ -77,9 +78,9 @@ def step_cost(model: TextlessSpeech, length: int, batch: int = 1, repeats: int =
     runner.step(state)
     seconds = []
     for _ in range(repeats):
-        started = time.perf_counter()
+        started = time.thread_time()
         runner.step(state)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.thread_time() - started)
     return StepCost(length, batch, float(np.median(seconds)), size)
 
 
@@ -96,7 +97,7 @@ def throughput(
     steps: int,
     memory_bytes: int,
     lengths: Sequence[int],
-    repeats: int = 5,
+    repeats: int = 3,
 ) -> Throughput:
     """Measure batched decoding with the largest batch whose states fit when they are longest."""
     batch = largest_batch(model, steps, memory_bytes)
@@ -134,9 +135,9 @@ def interleaved_ratios(
     for number in range(steps):
         taken = {}
         for name in ("early", "late") if number % 2 else ("late", "early"):
-            started = time.perf_counter()
+            started = time.thread_time()
             runner.step(states[name])
-            taken[name] = time.perf_counter() - started
+            taken[name] = time.thread_time() - started
         ratios.append(taken["late"] / taken["early"])
     return np.array(ratios)
 

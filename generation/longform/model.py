@@ -5,6 +5,7 @@ also the head (as in Gemma), and a backbone whose memory does not grow. The same
 baseline. Dimension letters are those of `griffin`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -160,16 +161,15 @@ class TextlessSpeech(nn.Module):
 
     def step(self, state: TextlessState) -> Tensor:
         """Score what comes next, [B, K], moving `state` on in place; the caller writes its `token`."""
-        step: Callable[..., Tensor] = self.backbone.step
+        step: Callable[[Tensor, Any], Tensor] = self.backbone.step
         return self._score(step(self._embed(state.token), state.backbone))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         vectors: Tensor = self.tokens(tokens)
-        return vectors * self.config.backbone.width**0.5
+        return vectors * math.sqrt(self.config.backbone.width)
 
     def _score(self, features: Tensor) -> Tensor:
-        weight: Tensor = self.tokens.weight
-        return F.linear(features, weight[: self.config.codes], self.bias)
+        return F.linear(features, self.tokens.weight[: self.config.codes], self.bias)
 
 
 def load_textless(path: Path = WEIGHTS) -> tuple[TextlessSpeech, Weights]:

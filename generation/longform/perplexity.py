@@ -1,6 +1,7 @@
 """How well a textless model knows what comes next, over the length of a recording."""
 
 import math
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,6 @@ def repeated_share(tokens: Ints | list[str], n: int = 4) -> float:
 
     Two equal neighbours are one lengthened sound, and a pause is a hundred of them.
     """
-    collapsed = [
-        now for now, before in zip(tokens, [None, *tokens[:-1]], strict=True) if now != before
-    ]
+    collapsed = [key for key, _ in groupby(tokens)]
     grams = list(zip(*(collapsed[i:] for i in range(n)), strict=False))
     return 1 - len(set(grams)) / len(grams) if grams else 0.0

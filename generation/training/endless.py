@@ -49,8 +49,8 @@ def example_tokens(tokens: Ints) -> Ints:
 def save_streams(path: Path, streams: dict[str, Ints]) -> None:
     """Write token streams by name to an `.npz` file, whole or not at all."""
     partial = path.with_suffix(".part.npz")
-    arrays: dict[str, Any] = {name: tokens.astype(np.int16) for name, tokens in streams.items()}
-    np.savez(partial, **arrays)
+    stored: dict[str, Any] = {name: tokens.astype(np.int16) for name, tokens in streams.items()}
+    np.savez(partial, **stored)
     partial.rename(path)
 
 

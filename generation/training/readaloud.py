@@ -6,11 +6,13 @@ into utterances of a few seconds (`split/speaker/chapter/speaker-chapter-NNNN.fl
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import soundfile
 
 from generation.rates import SAMPLE_RATE_HZ, TOKEN_RATE_HZ, TOKEN_SAMPLES, tokens_in
@@ -68,7 +70,9 @@ def _words_by_unit(script: Script) -> dict[int, str]:
     return {place: script.words[word].spoken for word, place in first.items()}
 
 
-def utterances(stretch: Stretch, pointer: Sequence[int]) -> Iterator[tuple[int, int, str]]:
+def utterances(
+    stretch: Stretch, pointer: npt.NDArray[np.integer[Any]]
+) -> Iterator[tuple[int, int, str]]:
     """Cut a stretch as it was read: (first token, end token, transcript) of each utterance.
 
     Parameters
@@ -78,13 +82,12 @@ def utterances(stretch: Stretch, pointer: Sequence[int]) -> Iterator[tuple[int, 
     pointer
         The unit of each token (`Passage.pointer`).
     """
-    path = np.asarray(pointer)
     start, first = 0, 0
     for unit in range(len(stretch.units)):
         last = unit + 1 == len(stretch.units)
         if not last and not (_ends(stretch.units[unit]) and not _ends(stretch.units[unit + 1])):
             continue
-        end = len(path) if last else int(np.searchsorted(path, unit, side="right"))
+        end = len(pointer) if last else int(np.searchsorted(pointer, unit, side="right"))
         if last or end - start >= tokens_in(UTTERANCE_S):
             words = " ".join(filter(None, stretch.words[first : unit + 1]))
             if end > start and words:
