@@ -17,7 +17,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.orm import Session
 
 from flows.bench_books import write_book
-from flows.bench_worker import all_made, start_worker
+from flows.bench_worker import all_published, start_worker
 from flows.intake import Wish, submit
 from flows.plan import admit_and_plan
 from flows.services import Services, services
@@ -32,7 +32,10 @@ from storage.queue import Queue
 from storage.retention import missing_objects
 from storage.states import ProductionState
 
-PHASES = ("reading", "rendering", "storing", "committing", "judging", "mastering", "reporting")
+PHASES = (
+    *("reading", "rendering", "storing", "committing"),
+    *("judging", "mastering", "reporting", "publishing"),
+)
 """The phases that are killed at: each is begun by a line of the worker's and lasts until its next."""
 
 LEAST_EACH = 3
@@ -60,14 +63,15 @@ class Kills:
     """What came of the kills.
 
     `read_twice` and `rendered_twice`: windows whose work was stored and then lost with an uncommitted lease;
-    `lost`: keys that rows name and the store lacks; `doubled`: takes beyond one a window (none was sent back
-    for a fault).
+    `lost`: keys that rows name and the store lacks; `doubled`: takes beyond those asked for, and releases
+    beyond one a book; `published`: books with a release.
     """
 
     kills: tuple[Kill, ...]
     books: int
     windows: int
     same_digests: int
+    published: int
     lost: int
     doubled: int
     read_twice: int
@@ -83,7 +87,7 @@ class Kills:
     def passes(self) -> bool:
         """Whether nothing was lost or doubled, digests agree, and a kill costs a window a lane at most."""
         return (
-            self.same_digests == self.books
+            self.same_digests == self.published == self.books
             and self.lost == self.doubled == 0
             and max((kill.chapters_held for kill in self.kills), default=0) <= LANES
             and self.read_twice <= LANES * len(self.kills)
@@ -131,7 +135,7 @@ def run(
             say(f"{len(kills)} kills over {books} books; now the same books undisturbed")
             for number in range(books):
                 _submit(quiet, folder, number)
-            start_worker(calm, "calm").end()
+            start_worker(calm, "calm", publishes=True).end()
             digests = [_digests(one) for one in (opened, quiet)]
             result = _result(opened, kills, books, digests, time.monotonic() - began)
     say(f"the same content digest: {result.same_digests} of {books} books")
@@ -164,14 +168,14 @@ class _Killing:
 
     def finish(self) -> None:
         """Have a worker that nobody kills finish what is left."""
-        start_worker(self.settings, "last").end()
+        start_worker(self.settings, "last", publishes=True).end()
 
     def _kill_at(self, phase: str) -> None:
         """Kill a worker at some moment of a phase, the first, second or third time it comes."""
-        if all_made(self.opened):
+        if all_published(self.opened):
             _submit(self.opened, self.folder, self.books)
             self.books += 1
-        worker = start_worker(self.settings, f"worker-{len(self.kills)}")
+        worker = start_worker(self.settings, f"worker-{len(self.kills)}", publishes=True)
         for _ in range(self.moments.randint(1, 3)):
             thread = worker.follow(phase, PATIENCE_S)
             if thread is None:
@@ -232,11 +236,13 @@ def _result(
         digest is not None and calm.get(title) == digest for title, digest in disturbed.items()
     )
     with opened.engine.connect() as connection:
-        windows, takes, sent_back, renderings = connection.execute(
+        windows, takes, sent_back, renderings, published, released = connection.execute(
             text(
                 'SELECT (SELECT count(*) FROM "window"), (SELECT count(*) FROM take),'
                 " (SELECT count(*) FROM event WHERE subject = 'window' AND to_state = 'redo'),"
-                " (SELECT count(*) FROM take WHERE audio_key IS NOT NULL)"
+                " (SELECT count(*) FROM take WHERE audio_key IS NOT NULL),"
+                " (SELECT count(*) FROM production WHERE state = 'published'),"
+                " (SELECT count(*) FROM release WHERE state = 'published')"
             )
         ).one()
     stored = Counter(
@@ -248,8 +254,9 @@ def _result(
         books=books,
         windows=windows,
         same_digests=same,
+        published=published,
         lost=len(list(missing_objects(opened.engine, opened.store))),
-        doubled=takes - windows - sent_back,
+        doubled=takes - windows - sent_back + released - published,
         read_twice=stored["chapter tokens"] + stored["window tokens"] - takes,
         rendered_twice=stored["window audio"] - renderings,
         seconds=round(seconds, 1),

@@ -12,6 +12,7 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
@@ -22,10 +23,13 @@ from sqlalchemy.orm import Session
 
 import flows.report  # noqa: F401  (the judges' models take seconds to import: once, in the server)
 from flows.nightly import nightly
+from flows.publish import TOKEN_S, publish
 from flows.services import Services, services
 from flows.settings import Settings
 from flows.shift import Limits, Shift
+from flows.studio import shipped_weights
 from storage import productions
+from storage.database import transaction
 from storage.states import ProductionState
 
 LEASE_S = 6.0
@@ -40,6 +44,17 @@ UNFINISHED = (
     ProductionState.PRODUCING,
     ProductionState.MASTERED,
 )
+UNPUBLISHED = (
+    ProductionState.AWAITING_REVIEW,
+    ProductionState.APPROVED,
+    ProductionState.PUBLISHING,
+)
+
+TAKE_OVER_S = 2 * TOKEN_S
+"""How long to wait for a publisher that may have been killed."""
+
+
+shipped_weights()  # read once in the fork server, and known to every worker
 
 
 @dataclass
@@ -105,12 +120,19 @@ class Worker:
         return begun
 
 
-def start_worker(settings: Settings, name: str, *, night_s: float | None = None) -> Worker:
-    """Start a worker: a shift until every production is made, or a night of so many seconds."""
+def start_worker(
+    settings: Settings, name: str, *, night_s: float | None = None, publishes: bool = False
+) -> Worker:
+    """Start a worker: a shift until every production is made, or a night of so many seconds.
+
+    `publishes`: it also approves what awaits review, as a reviewer would, and publishes it.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["flows.bench_worker"])
     reading, writing = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(settings, name, writing, night_s), daemon=True)
+    process = context.Process(
+        target=_work, args=(settings, name, writing, night_s, publishes), daemon=True
+    )
     process.start()
     writing.close()
     return Worker(name, process, reading)
@@ -118,11 +140,42 @@ def start_worker(settings: Settings, name: str, *, night_s: float | None = None)
 
 def all_made(opened: Services) -> bool:
     """Whether no production is unfinished."""
+    return not _ids(opened, *UNFINISHED)
+
+
+def all_published(opened: Services) -> bool:
+    """Whether no production is unfinished or unpublished."""
+    return not _ids(opened, *UNFINISHED, *UNPUBLISHED)
+
+
+def _ids(opened: Services, *states: ProductionState) -> list[int]:
     with Session(opened.engine) as session:
-        return not productions.in_states(session, *UNFINISHED)
+        return [one.id for one in productions.in_states(session, *states)]
 
 
-def _work(settings: Settings, name: str, pipe: Connection, night_s: float | None) -> None:
+def _publish_all(opened: Services, phase: Callable[[str], None]) -> None:
+    """Approve what awaits review and publish it, taking over from publishers that were killed."""
+    for production_id in _ids(opened, ProductionState.AWAITING_REVIEW):
+        with transaction(
+            opened.engine, actor="reviewer", reason="the benchmark approves"
+        ) as session:
+            report = productions.last_report(session, production_id)
+            assert report is not None  # it awaits review
+            productions.decide(
+                session,
+                production_id,
+                report_digest=report.digest,
+                approved=True,
+                reviewer="reviewer",
+            )
+    for production_id in _ids(opened, *UNPUBLISHED):
+        phase("publishing")
+        publish(opened, production_id, wait_s=TAKE_OVER_S)
+
+
+def _work(
+    settings: Settings, name: str, pipe: Connection, night_s: float | None, publishes: bool
+) -> None:
     """Be a worker."""
     torch.set_num_threads(1)
     logging.basicConfig(
@@ -143,6 +196,8 @@ def _work(settings: Settings, name: str, pipe: Connection, night_s: float | None
             else:
                 closing = datetime.now(UTC) + timedelta(seconds=night_s)
                 nightly(opened, closing, limits=limits, phase=phase)
+            if publishes:
+                _publish_all(opened, phase)
             phase("done")
     except Exception:
         logging.exception("the worker ends")

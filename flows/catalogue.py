@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from flows.services import Services
+from generation.packages.podcast import absolute
 from generation.packages.release import RELEASE_FILE
 from storage import keys, releases
 from storage.releases import Listed
@@ -37,6 +38,29 @@ def write_catalogue(services: Services) -> list[dict[str, Any]]:
         page = _page(rows).encode()
         store.put(PAGE, page, content_type="text/html; charset=utf-8", cache_control=_FRESH)
     return rows
+
+
+def write_feed(services: Services, production_id: int, release_digest: str) -> None:
+    """Write a release's podcast feed with whole addresses, where the settings say what those are."""
+    public = services.settings.public_url
+    if public:
+        folder = keys.published(release_digest)
+        relative = services.store.get(f"{folder}podcast.xml")
+        services.store.put(
+            _feed_key(production_id),
+            absolute(relative, f"{public.rstrip('/')}/{folder}"),
+            content_type="application/rss+xml",
+            cache_control=_FRESH,
+        )
+
+
+def remove_feed(services: Services, production_id: int) -> None:
+    """Remove a withdrawn release's feed."""
+    services.store.delete(_feed_key(production_id))
+
+
+def _feed_key(production_id: int) -> str:
+    return f"{keys.CATALOGUE}podcasts/{production_id}.xml"
 
 
 def _row(one: Listed) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import typer
 
 from flows.commands import (
+    longform,
     manuscript,
     measure,
     night,
@@ -56,6 +57,8 @@ for panel, commands in PANELS.items():
 app.command(rich_help_panel="Productions")(review.review)
 app.add_typer(review.account, name="account")
 app.add_typer(voice.app, name="voice")
+app.command("continue", rich_help_panel="Science")(longform.continue_)
+app.add_typer(longform.longform, name="longform", rich_help_panel="Science")
 app.add_typer(bench, name="bench")
 
 

@@ -163,7 +163,7 @@ def _home(settings: Settings) -> Check:
         )
     if home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return Check("home", Verdict.FAULT, f"others may write {home}", f"chmod go-w {home}")
-    for secret in (*(home / name for name in SECRET_FILES), *home.glob("keys/*")):
+    for secret in (*(home / name for name in SECRET_FILES), *home.glob("signing/*key*")):
         if secret.is_file() and secret.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return Check("home", Verdict.LOOK, f"others may read {secret}", f"chmod go= {secret}")
     return Check("home", Verdict.FINE, str(home))

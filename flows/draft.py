@@ -43,12 +43,10 @@ class Draft:
 
 
 @contextmanager
-def gathered(
-    services: Services, production_id: int, *, dated: str = DRAFTED, base_url: str = ""
-) -> Iterator[Draft]:
+def gathered(services: Services, production_id: int, *, dated: str = DRAFTED) -> Iterator[Draft]:
     """Gather a production whose chapters are mastered; its files are there inside the `with`.
 
-    `dated` and `base_url` are as in `generation.packages.Description`.
+    `dated` is as in `generation.packages.Description`.
 
     Raises
     ------
@@ -58,7 +56,7 @@ def gathered(
     with Session(services.engine, expire_on_commit=False) as session:
         production = productions.get(session, production_id)
         chapters, seed = list(production.chapters), production.seed
-    description = replace(described(services, production_id), dated=dated, base_url=base_url)
+    description = replace(described(services, production_id), dated=dated)
     with TemporaryDirectory(prefix="lectern-draft-") as folder:
         done = tuple(_chapter(services, chapter, Path(folder)) for chapter in chapters)
         yield Draft(description, done, seed)

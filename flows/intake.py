@@ -8,16 +8,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from flows.services import Services
+from flows.studio import default_device, numerics_profile
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript, select_chapters
 from generation.manuscript.book import Book, Chapter
-from generation.narration import LANES
+from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
 from generation.voices import HouseVoice, Voice, house_voices, weight_files
 from storage import enrolment, productions
@@ -205,7 +205,10 @@ def submit(
     order = productions.Order(
         manuscript_id=row.id,
         voice_id=narrator.voice.id,
-        model_digest=model_digest({part: file["digest"] for part, file in weights.items()}),
+        model_digest=model_digest(
+            {part: file["digest"] for part, file in weights.items()},
+            numerics_profile(default_device()),
+        ),
         settings=wish.settings,
         weights=weights,
         seed=wish.seed,
@@ -233,10 +236,9 @@ def chosen(book: Book, chapters: str) -> tuple[Chapter, ...]:
     return tuple(chapter for chapter in picked if chapter.words)
 
 
-def model_digest(weights: Mapping[str, str]) -> str:
-    """Return the digest of weights and of what else of the build decides the bits of the sound."""
-    profile = {"torch": torch.__version__.partition("+")[0], "lanes": LANES}
-    return canonical_digest({"weights": dict(weights), "profile": profile})
+def model_digest(weights: Mapping[str, str], profile: NumericsProfile) -> str:
+    """Return the digest of weights and of all else that decides the bits of the sound."""
+    return canonical_digest({"weights": dict(weights), "profile": profile.digest})
 
 
 def machine_s_per_audio_s(services: Services) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from sqlalchemy.orm import Session
 
 from flows.draft import package_draft
@@ -17,6 +16,7 @@ from flows.intake import Narrator, Wish, submit
 from flows.plan import admit_and_plan
 from flows.services import Services
 from flows.shift import Limits, Shift, Tally
+from flows.studio import default_device
 from generation.errors import NarrationError
 from generation.packages import Release
 from storage import productions
@@ -105,11 +105,6 @@ def narrate(
     report(Progress("packaging", 1.0))
     release = package_draft(services, order.id, out)
     return _narration(services, order.id, release, out)
-
-
-def default_device() -> str:
-    """CUDA where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _take_up(services: Services, order: Production) -> None:

@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from flows.intake import Submission, Wish, narrator_named, read_wish
 from flows.intake import submit as submit_book
-from flows.narrate import default_device
 from flows.nightly import closing_time
 from flows.nightly import nightly as work_a_night
 from flows.patience import PASSING
@@ -31,6 +30,7 @@ from flows.reconcile import to_publish
 from flows.services import Services, services
 from flows.settings import Settings
 from flows.shift import Limits, Shift
+from flows.studio import default_device
 from storage import productions
 from storage.states import ProductionState
 

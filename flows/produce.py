@@ -68,15 +68,15 @@ def _finish(
             with transaction(services.engine, actor=actor, reason=trouble) as session:
                 productions.fail(session, production_id, trouble)
             return False
-        key = keys.report(production_id, report.digest)
-        put_once(services.store, key, report.to_json().encode("utf-8"))
+        data = report.to_json().encode("utf-8")
+        stored = put_once(services.store, keys.report(production_id, keys.digest_of(data)), data)
         phase("filing")
         with transaction(services.engine, actor=actor, reason="the report is filed") as session:
             productions.file_report(
                 session,
                 production_id,
-                digest=report.digest,
-                key=key,
+                digest=stored.digest,
+                key=stored.key,
                 verdict=report.verdict.value,
             )
         return True

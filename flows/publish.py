@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy.orm import Session
 
-from flows.catalogue import write_catalogue
+from flows.catalogue import remove_feed, write_catalogue, write_feed
 from flows.draft import REPORT_FILE, gathered
 from flows.services import Services
 from flows.settings import Settings
@@ -103,6 +103,7 @@ def publish(services: Services, production_id: int, *, wait_s: float = 0.0) -> P
     while True:
         standing = releases.published(services.engine, production_id)
         if standing is not None and standing.release_digest and standing.manifest_key:
+            write_feed(services, production_id, standing.release_digest)
             write_catalogue(services)
             count = len(releases.files_of(services.engine, standing.id))
             return Published(
@@ -157,6 +158,7 @@ def _publish(services: Services, grant: Grant) -> Published:
                 cache_control=FOREVER,
             )
     releases.clear_waiting(services.store, grant)
+    write_feed(services, grant.production_id, digest)
     write_catalogue(services)
     return Published(grant.production_id, digest, key, len(final.all_files()), True)
 
@@ -317,6 +319,7 @@ def withdraw(services: Services, production_id: int, *, actor: str, reason: str)
     digest = releases.withdraw(
         services.engine, services.store, production_id, actor=actor, reason=reason
     )
+    remove_feed(services, production_id)
     write_catalogue(services)
     return digest
 

@@ -1,10 +1,10 @@
 """The report of a production: every mastered chapter judged with its text, its plan and the prompt."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import torch
 from sqlalchemy.orm import Session
 
 from flows.patience import patiently
@@ -54,7 +54,7 @@ def write_report(services: Services, production_id: int) -> BookReport:
             (_chapter(studio, production, chapter, Path(folder)) for chapter in chapters),
             _prompt(studio, production),
             row.content_digest or "",
-            Settings(questions=_questions(row), threads=torch.get_num_threads()),
+            Settings(questions=_questions(row), threads=len(os.sched_getaffinity(0))),
         )
 
 

@@ -476,6 +476,7 @@ class Shift:
             measures = {
                 "forced": tokens.forced,
                 "complete": tokens.complete,
+                "profile": self.studio.profile,
                 "render_s": round(time.monotonic() - began, 3),
             }
             done = Rendering(

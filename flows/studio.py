@@ -4,7 +4,6 @@ Everything comes out of the object store by the digests that stand with the prod
 can finish what was begun before an upgrade. Files are kept in the home's `weights` folder.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from sqlalchemy.orm import Session
 
 from flows.patience import patiently
@@ -22,9 +22,17 @@ from generation.errors import WeightsError
 from generation.manuscript import read_manuscript
 from generation.manuscript.book import Book
 from generation.narration import LANES, said_otherwise, seed_text
+from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
 from generation.script.units import Script
-from generation.voices import WEIGHTS, Speaker, load_reader, load_speaker
+from generation.voices import (
+    WEIGHTS,
+    Speaker,
+    load_reader,
+    load_speaker,
+    render_threads,
+    use_device,
+)
 from generation.windows import Window, expected_s
 from storage import keys
 from storage.models import Manuscript
@@ -38,6 +46,22 @@ BOOKS_KEPT = 2
 
 PARTS = ("speechssm", "soundstorm", "codec", "prompt")
 """The weight files of a production."""
+
+
+def default_device() -> str:
+    """CUDA where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def window_batch(device: str) -> int:
+    """Return how many windows are filled in one batch: one keeps a core busy, a GPU takes more."""
+    return 1 if device == "cpu" else 8
+
+
+def numerics_profile(device: str) -> NumericsProfile:
+    """Describe what decides the bits of what a worker makes on a device of this machine."""
+    use_device(device)
+    return NumericsProfile.of(device, LANES, window_batch(device))
 
 
 @dataclass(frozen=True)
@@ -82,6 +106,7 @@ class Studio:
     """
 
     def __init__(self, services: Services, device: str = "cpu") -> None:
+        use_device(device)
         self.services, self.device = services, device
         self._productions: dict[int, Production] = {}
         self._engines: dict[str, Engine] = {}
@@ -91,14 +116,19 @@ class Studio:
         self._prompts = TemporaryDirectory(prefix="lectern-prompts-")
 
     @cached_property
-    def batch(self) -> int:
-        """Windows rendered at once: one keeps a CPU busy, a GPU takes more."""
-        return 1 if self.device == "cpu" else 8
+    def at_once(self) -> int:
+        """Windows rendered side by side, in batches."""
+        return self.batch * render_threads(self.device)
 
     @cached_property
-    def at_once(self) -> int:
-        """Windows worth leasing together: a CPU renders one a core, beside each other."""
-        return self.batch if self.device != "cpu" else len(os.sched_getaffinity(0))
+    def batch(self) -> int:
+        """Windows filled in one batch."""
+        return window_batch(self.device)
+
+    @cached_property
+    def profile(self) -> str:
+        """What decides the bits of what is made here, in short: it stands with each take."""
+        return numerics_profile(self.device).digest[:16]
 
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""

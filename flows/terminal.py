@@ -58,7 +58,7 @@ def _exit_code(error: Exception) -> Exit | None:
 
 def failed(error: Exception) -> typer.Exit:
     """Say a deliberate error in one plain line; the caller raises what this returns."""
-    console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
+    console.print(f"lectern: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(Exit.FAILED)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 
 from flows.deployments import DEPLOYMENTS, Deployment, await_runner, start_runner, stop_runner
@@ -72,8 +73,8 @@ def up(settings: Settings, deployments: tuple[Deployment, ...] = DEPLOYMENTS) ->
 def down(settings: Settings) -> list[str]:
     """Stop whatever the home runs, whoever started it; returns what would not stop, in words."""
     troubles = []
-    stops: tuple[Callable[[], object], ...] = (
-        lambda: stop_runner(settings),
+    stops: tuple[Callable[[], None], ...] = (
+        partial(stop_runner, settings),
         PrefectServer(settings.folder).stop,
         Cluster(settings.folder).stop,
     )

@@ -33,7 +33,8 @@ from generation.voices import (
 )
 from generation.weights import load_weights
 from qa.audio import as_audio
-from qa.speaker import WINDOW_S, sliding_embeddings
+from qa.speaker import sliding_embeddings
+from qa.speaker_track import WINDOW_S
 from storage import enrolment
 from storage.enrolment import NARRATION, WORLD, ConsentTerms
 from storage.errors import ConsentRefused, NotFound
@@ -42,8 +43,9 @@ from storage.models import Voice as VoiceRow
 
 TWO_SPEAKERS_FROM_S = 6.0
 """Shorter recordings do not hold two windows of 3 s beside each other."""
-TWO_SPEAKERS_BELOW = 0.6
-"""Cosine of a recording's two most different voices below which they are two people (docs/voices.md)."""
+TWO_SPEAKERS_BELOW = 0.66
+"""Likeness of a recording to itself (`likeness`) below which two people speak (docs/voices.md)."""
+_LIKENESS_PERCENTILE = 20
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac"})
 
@@ -280,30 +282,25 @@ def refuse_two_speakers(recording: Recording) -> None:
     """Raise VoicePromptError where two people speak in a recording of 6 s or more."""
     if recording.duration_s < TWO_SPEAKERS_FROM_S:
         return
-    alike = least_alike(recording)
+    alike = likeness(recording)
     if alike < TWO_SPEAKERS_BELOW:
         raise VoicePromptError(
-            f"two people seem to speak in the voice prompt (likeness {alike:.2f}, one voice has over "
+            f"two people seem to speak in the voice prompt (its likeness to itself is {alike:.2f}, under "
             f"{TWO_SPEAKERS_BELOW}): cut it to one of them"
         )
 
 
-def least_alike(recording: Recording) -> float:
-    """Cosine between the two voices that a recording of at least 6 s falls into most clearly.
+def likeness(recording: Recording) -> float:
+    """How like itself a recording's voice stays, as a cosine; 1 where it is too short to tell.
 
-    Windows of 3 s that do not overlap are compared; the two that differ most gather the others around them.
+    Windows of 3 s that do not overlap are compared. Of one person's pairs nearly all are alike; where two
+    speak, a good part of the pairs is not: the 20th percentile tells them apart.
     """
     centre_s, vectors = sliding_embeddings(as_audio(recording.waveform, SAMPLE_RATE_HZ))
-    apart = np.abs(centre_s[:, None] - centre_s[None]) >= WINDOW_S - 1e-6
+    apart = centre_s[None] - centre_s[:, None] >= WINDOW_S - 1e-6
     if not apart.any():
         return 1.0
-    cosines = np.where(apart, vectors @ vectors.T, np.inf)
-    first, second = np.unravel_index(int(cosines.argmin()), cosines.shape)
-    nearer = vectors @ vectors[first] >= vectors @ vectors[second]
-    if nearer.all() or not nearer.any():
-        return 1.0
-    one, other = (vectors[side].mean(0) for side in (nearer, ~nearer))
-    return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
+    return float(np.percentile((vectors @ vectors.T)[apart], _LIKENESS_PERCENTILE))
 
 
 def write_prompt(checked: Checked, folder: Path) -> Path:

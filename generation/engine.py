@@ -131,7 +131,7 @@ class Engine:
         pool = ThreadPoolExecutor(self._renderer.threads, thread_name_prefix="render")
         try:
             for read in self.read(jobs):
-                _refuse_given_up(read)
+                _refuse_incomplete(read)
                 batch.append(read)
                 if len(batch) == self._renderer.batch:
                     rendering.append(pool.submit(self._render, batch))
@@ -223,7 +223,7 @@ class Engine:
         return done
 
 
-def _refuse_given_up(read: WindowRead) -> None:
+def _refuse_incomplete(read: WindowRead) -> None:
     if not read.complete:
         raise NarrationError(
             f"window {read.window.number} of {read.key} was given up after "

@@ -48,7 +48,8 @@ class WindowReading:
     """What SpeechSSM read in one window of T tokens.
 
     `units` and `word_starts` (U,): the chapter's whole script (shared between readings); `tokens` and
-    `pointer` (T,), the pointer counted in the chapter's units; `seed` of this take.
+    `pointer` (T,), the pointer counted in the chapter's units; `seed` of this take. Speech without text has
+    no units, and a pointer of zeros.
     """
 
     units: npt.NDArray[np.int64]
@@ -200,7 +201,7 @@ def _span(reading: WindowReading) -> tuple[int, int]:
 def _bucket(reading: WindowReading) -> tuple[int, int]:
     first, last = _span(reading)
     tokens = -(-len(reading.tokens) // BUCKET_TOKENS) * BUCKET_TOKENS
-    return tokens, -(-(last - first) // BUCKET_UNITS) * BUCKET_UNITS
+    return tokens, -(-max(1, last - first) // BUCKET_UNITS) * BUCKET_UNITS
 
 
 def _lay_out(reading: WindowReading, units: int, tokens: int) -> tuple[Tensor, ...]:
@@ -217,5 +218,5 @@ def _lay_out(reading: WindowReading, units: int, tokens: int) -> tuple[Tensor, .
         F.pad(pointer, sides),
         F.pad(since, sides),
         F.pad(until, sides),
-        F.pad(torch.ones_like(pointer, dtype=torch.bool), sides),
+        F.pad(torch.full_like(pointer, len(reading.units) > 0, dtype=torch.bool), sides),
     )

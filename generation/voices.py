@@ -101,12 +101,39 @@ def weight_files(voice: Voice) -> dict[str, Path]:
 
 
 def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
-    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
+    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged.
+
+    Parameters
+    ----------
+    voice
+        Whose.
+    device
+        Where they run (`use_device`).
+    batch
+        Windows filled at once.
+    threads
+        Windows (batches of them) rendered beside each other; 0 for one a core, on a GPU one.
+    """
+    use_device(device)
     files = weight_files(voice)
     reader, digest = load_reader(files["speechssm"], device)
     speaker = load_speaker(voice.codec, files, device, batch, threads)
     digests = {"speechssm": digest, **speaker.digests}
     return Cast(voice, reader, speaker.renderer, digests, speaker.prompt_digest)
+
+
+def use_device(device: str) -> None:
+    """Prepare this process for a device: on a CPU every matrix product gets one thread from here on.
+
+    Windows are rendered beside each other instead.
+    """
+    if device == "cpu":
+        torch.set_num_threads(1)
+
+
+def render_threads(device: str) -> int:
+    """Return how many batches of windows are rendered beside each other: one a core, on a GPU one."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 @dataclass(frozen=True)
@@ -133,34 +160,18 @@ def load_speaker(
     batch: int = 1,
     threads: int = 0,
 ) -> Speaker:
-    """Load what speaks with a voice from its `soundstorm`, `codec` and `prompt` files.
-
-    Parameters
-    ----------
-    codec_name, files
-        Its codec's design, and its files by part.
-    device
-        Where it runs. On a CPU every matrix product of this process gets one thread from here on:
-        windows are rendered beside each other instead.
-    batch
-        Windows filled at once.
-    threads
-        Windows (batches of them) rendered beside each other; 0 for one a core, on a GPU one.
-    """
-    if device == "cpu":
-        torch.set_num_threads(1)
-        threads = threads or len(os.sched_getaffinity(0))
+    """Load what speaks with a voice from its `soundstorm`, `codec` and `prompt` files."""
     spoken = load_weights(files["soundstorm"], "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec = load_codec(codec_name, files["codec"], soundstorm.config.levels, device)
+    codec = load_codec(codec_name, device, files["codec"], soundstorm.config.levels)
     prompt = load_weights(files["prompt"], "prompt")
     renderer = Renderer(
         soundstorm.to(device),
         codec,
         _prompt(prompt, codec.levels),
         batch=batch,
-        threads=max(1, threads),
+        threads=threads or render_threads(device),
     )
     return Speaker(renderer, {"soundstorm": spoken.digest, "codec": codec.digest}, prompt.digest)
 
@@ -169,12 +180,12 @@ def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.f
     """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
     prompt = load_weights(files["prompt"], "prompt")
     levels = prompt.tensors["codes"].shape[1]
-    codec = load_codec(codec_name, files["codec"], levels)
+    codec = load_codec(codec_name, "cpu", files["codec"], levels)
     return codec.decode(_prompt(prompt, levels).codes, 0)
 
 
 def load_codec(
-    name: str, path: Path | None = None, levels: int | None = None, device: str = "cpu"
+    name: str, device: str = "cpu", path: Path | None = None, levels: int | None = None
 ) -> Codec:
     """Load a codec by the name of its design; raises WeightsError for an unknown one.
 

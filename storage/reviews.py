@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session, aliased
 
 from storage import productions
-from storage.errors import ReviewOutdated
+from storage.errors import NotFound, ReviewOutdated
 from storage.models import (
     Chapter,
     Event,
@@ -29,7 +29,7 @@ from storage.models import (
     Window,
 )
 from storage.review_tables import Account, Claim, Endorsement, ReviewException, Submission
-from storage.states import ProductionState, ReleaseState
+from storage.states import ProductionState, ReleaseState, WindowState
 
 CLAIM = text("interval '30 minutes'")
 """How long a claim lasts after the last sign of life."""
@@ -265,18 +265,22 @@ def redo(
 
     Raises
     ------
+    NotFound
+        Where there is no such window.
     ReviewOutdated
-        Where the chapter was mastered again since: the place is perhaps another one now.
-    TransitionRefused
-        Where a take of the window is being made already.
+        Where the chapter was mastered again since (the place is perhaps another one now), or another take of
+        the window is being made already.
     """
     window = session.get(Window, window_id)
-    chapter = session.get(Chapter, window.chapter_id) if window else None
-    if window is not None and chapter is not None:
-        productions.lock(session, window.production_id)
-        session.refresh(chapter)
-        if chapter.audio_digest != audio_digest:
-            raise ReviewOutdated("this chapter was mastered again since you heard it: listen again")
+    if window is None:
+        raise NotFound(f"there is no window {window_id}")
+    productions.lock(session, window.production_id)
+    chapter = session.get_one(Chapter, window.chapter_id, populate_existing=True)
+    session.refresh(window, with_for_update=True)
+    if chapter.audio_digest != audio_digest:
+        raise ReviewOutdated("this chapter was mastered again since you heard it: listen again")
+    if window.state != WindowState.ACCEPTED:
+        raise ReviewOutdated("another take of this window is being made already")
     return productions.redo(session, window_id, directions=dict(directions))
 
 

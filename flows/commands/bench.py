@@ -76,6 +76,23 @@ def queue(
     _tell(found.as_json(), as_json)
 
 
+@bench.command()
+def packages(
+    book: Path,
+    chapters: Annotated[str, typer.Option(help='Which chapters, such as "1-2".')] = "1-2",
+    minutes: Annotated[float, typer.Option(min=0.5, help="Read so much of each.")] = 600,
+    offsets: Annotated[int, typer.Option(min=0, help="Random offsets of each file.")] = 200,
+    folder: Folder = None,
+    as_json: Json = False,
+) -> None:
+    """A book read by the teacher, to a verified release: cost, read-along, and every file tampered with."""
+    from flows.bench_packages import run
+
+    with errors_said(), _place(folder) as place:
+        done = run(place, book, chapters, minutes, offsets)
+    _tell(done, as_json)
+
+
 def _tell(told: dict[str, Any], as_json: bool) -> None:
     """Show figures; exit code 1 where they fall short."""
     if as_json:

@@ -43,7 +43,7 @@ def down(as_json: Json = False) -> None:
     if as_json:
         print(json.dumps({"stopped": not troubles, "troubles": troubles}))
     for trouble in troubles:
-        console.print(f"lectern: {trouble}", style="red", markup=False, highlight=False)
+        console.print(f"lectern: {trouble}", markup=False, highlight=False, soft_wrap=True)
     if troubles:
         raise typer.Exit(Exit.FAILED)
 

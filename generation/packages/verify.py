@@ -155,9 +155,17 @@ def _signed(
         chain = str(said["chain"]).encode("ascii")
         if raw != _signature_json(str(said["sha256"]), str(said["signature"]), chain):
             raise SigningError("it is not in its canonical form: it was changed")
-        if said["sha256"] != hashlib.sha256(data).hexdigest():
-            raise SigningError("it is of another release.json")
-        signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        same = said["sha256"] == hashlib.sha256(data).hexdigest()
+        try:
+            signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        except SigningError:
+            if same:
+                raise
+            return "", [
+                Finding("signature", RELEASE_FILE, "is not what was signed: it was changed")
+            ]
+        if not same:
+            raise SigningError("the digest that it names was changed")
         if Signatory(chain, b"").fingerprint != release.signer_sha256:
             raise SigningError("its certificate is not the one that the release names")
     except FileNotFoundError:
@@ -177,12 +185,13 @@ def _files(folder: Path, release: Release) -> Iterator[Finding]:
     for name in sorted(found - listed.keys() - {RELEASE_FILE, SIGNATURE_FILE}):
         yield Finding("files", name, "is not part of the release: it was added or renamed")
     for name, file in listed.items():
-        wrong = "is missing" if name not in found else _wrong(folder / name, file)
+        wrong = "is missing" if name not in found else fault(folder / name, file)
         if wrong:
             yield Finding("files", name, wrong)
 
 
-def _wrong(path: Path, file: FileEntry) -> str:
+def fault(path: Path, file: FileEntry) -> str:
+    """Say what is wrong with a listed file's bytes; empty where they are as listed."""
     if path.is_symlink() or not path.is_file():
         return "is not a plain file"
     if path.stat().st_size != file.bytes:

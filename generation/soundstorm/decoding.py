@@ -1,12 +1,13 @@
 """Filling a batch of windows: MaskGIT by codebook level, by confidence, on a cosine schedule.
 
 SoundStorm (arXiv 2305.09636, section 3.4): a few passes for the first level, one for each finer level; in
-each pass the surest codes are kept. All windows of a batch share shapes; what a window sounds like depends
-on its own seed alone, never on its neighbours.
+each pass the surest codes are kept. Codes are guided towards the text (MaskGCT, arXiv 2409.00750): what the
+model would say without it is taken away from what it says with it. All windows of a batch share shapes; what
+a window sounds like depends on its own seed alone, never on its neighbours.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,12 +19,17 @@ from generation.soundstorm.model import FrameText, SoundStorm
 
 @dataclass(frozen=True)
 class Decoding:
-    """How codes are chosen: passes on the first level, temperatures, how bold the order is."""
+    """How codes are chosen: passes on the first level, temperatures, how bold the order is, guidance.
+
+    `guidance` is how far the logits are moved on beyond those with the text, as a share of what the text
+    moved them; 0 spares half the work.
+    """
 
     passes: int = 8
     temperature: float = 0.5
-    fine_temperature: float = 0.3
+    fine_temperature: float = 0.0
     order_noise: float = 1.0
+    guidance: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def fill(model: SoundStorm, batch: WindowBatch, decoding: Decoding) -> Tensor:
     front = batch.prompt_frames
     valid = torch.arange(F_total, device=batch.codes.device) < batch.frames[:, None]
     wanted = valid[:, front:]
-    context = model.context(batch.text, batch.semantic, front)
+    trunk = _Guided(model, batch, valid, decoding.guidance)
     codes = batch.codes.clone()
     codes[:, front:].masked_fill_(wanted[..., None], model.mask)
     counter = 0
@@ -62,8 +68,7 @@ def fill(model: SoundStorm, batch: WindowBatch, decoding: Decoding) -> Tensor:
         temperature = decoding.temperature if level == 0 else decoding.fine_temperature
         unknown = wanted
         for index in range(passes):
-            features = model(context, codes, valid)[:, front:]
-            logits = model.heads[level](features).float()
+            logits = trunk.logits(codes, level)
             chosen, surety = _sample(logits, batch.seeds, counter, temperature)
             chosen = torch.where(unknown, chosen, codes[:, front:, level])
             if index + 1 < passes:
@@ -75,6 +80,32 @@ def fill(model: SoundStorm, batch: WindowBatch, decoding: Decoding) -> Tensor:
             codes[:, front:, level] = chosen
             counter += 2
     return codes
+
+
+class _Guided:
+    """The model's logits for a batch, with and without its text side by side where there is guidance."""
+
+    def __init__(
+        self, model: SoundStorm, batch: WindowBatch, valid: Tensor, guidance: float
+    ) -> None:
+        self.model, self.front, self.guidance = model, batch.prompt_frames, guidance
+        self.context = model.context(batch.text, batch.semantic, self.front)
+        self.valid = valid
+        if guidance > 0:
+            untold = replace(batch.text, spoken=torch.zeros_like(batch.text.spoken))
+            without = model.context(untold, batch.semantic, self.front)
+            self.context = torch.cat([self.context, without])
+            self.valid = valid.repeat(2, 1)
+
+    def logits(self, codes: Tensor, level: int) -> Tensor:
+        """(B, F, V) of the frames behind the prompt, in float32."""
+        given = codes.repeat(2, 1, 1) if self.guidance > 0 else codes
+        features = self.model(self.context, given, self.valid)[:, self.front :]
+        logits: Tensor = self.model.heads[level](features).float()
+        if self.guidance > 0:
+            told, untold = logits.chunk(2)
+            logits = told + self.guidance * (told - untold)
+        return logits
 
 
 def _sample(

@@ -18,8 +18,8 @@ def test_killed_workers_lose_and_double_nothing(tmp_path: Path) -> None:
         tmp_path,
         5,
         least_each=1,
-        phases=("reading", "rendering", "storing", "mastering", "reporting"),
+        phases=("reading", "rendering", "storing", "mastering", "publishing"),
     )
     assert done.passes, done
     assert len(done.kills) >= 5
-    assert set(done.by_phase) >= {"reading", "rendering", "storing", "mastering"}
+    assert set(done.by_phase) >= {"reading", "rendering", "storing", "mastering", "publishing"}

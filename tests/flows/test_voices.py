@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.settings import Settings
-from flows.voices import TWO_SPEAKERS_BELOW, UnknownVoice, find_voice, least_alike, prompted_by
+from flows.voices import TWO_SPEAKERS_BELOW, UnknownVoice, find_voice, likeness, prompted_by
 from generation.prompt import Recording, read_recording
 from generation.rates import SAMPLE_RATE_HZ
 from generation.voices import PROMPTED_SOUNDSTORM, WEIGHTS, house_voices, load_speaker, weight_files
@@ -98,8 +98,8 @@ def test_two_readers_are_told_from_one() -> None:
     for number, one in enumerate(some):
         other = some[(number + 1) % len(some)]
         both = np.concatenate([one[: 5 * RATE], other[: 5 * RATE]])
-        alone = [least_alike(_recording(samples)) for samples in (one, one[: 6 * RATE])]
-        assert min(alone) > TWO_SPEAKERS_BELOW > least_alike(_recording(both)), number
+        alone = [likeness(_recording(samples)) for samples in (one, one[: 6 * RATE])]
+        assert min(alone) > TWO_SPEAKERS_BELOW > likeness(_recording(both)), number
 
 
 def _recording(samples: Floats) -> Recording:

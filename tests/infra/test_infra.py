@@ -150,7 +150,7 @@ def test_prefects_own_loader_reads_the_deployments_that_the_table_names() -> Non
     from prefect.cli.deploy._config import _load_deploy_configs_and_actions
     from rich.console import Console
 
-    read, actions = _load_deploy_configs_and_actions(INFRA / "prefect.yaml", Console())
+    read, actions = _load_deploy_configs_and_actions(INFRA / "prefect.yaml", console=Console())
     assert actions["pull"][0]["prefect.deployments.steps.set_working_directory"]
     found = {}
     for one in read:

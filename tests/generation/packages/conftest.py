@@ -2,25 +2,23 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaged_story import Packaged
 
-from flows.bench_packages import teacher_windows
+from flows.teacher_book import teacher_windows
 from generation.manuscript import Book, read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages import (
     BookMeta,
     Description,
-    Release,
     VoiceMeta,
     credits_chapters,
     package,
 )
 from generation.packages.release import AI_DISCLOSURE
-from generation.packages.signing import Signatory, own_signatory
 from generation.training.teacher import Teacher
 
 STORY = """---
@@ -52,17 +50,6 @@ SAID = {
     "rights": "CC0",
     "credits": {"translator": ("C. Third",)},
 }
-
-
-@dataclass(frozen=True)
-class Packaged:
-    """The folder, what it was made of, and what it says."""
-
-    out: Path
-    release: Release
-    book: Book
-    mastered: tuple[MasteredChapter, ...]
-    description: Description
 
 
 @pytest.fixture(scope="session")
@@ -102,11 +89,6 @@ def packaged(
     out = tmp_path_factory.mktemp("packaged") / "book"
     book, description = described
     return Packaged(out, package(description, mastered, out, seed=1), book, mastered, description)
-
-
-@pytest.fixture(scope="session")
-def signatory(tmp_path_factory: pytest.TempPathFactory) -> Signatory:
-    return own_signatory(tmp_path_factory.mktemp("signing") / "own")
 
 
 @pytest.fixture

@@ -177,7 +177,8 @@ def waiting(
     **order: object,
 ) -> Made:
     """Take a production to its review; unless `clean`, its report holds failures."""
-    production = scenarios.producing(engine, store, WINDOWS, title=title, **order)
+    voice = scenarios.enrol_voice(engine, store, "kathleen")
+    production = scenarios.producing(engine, store, WINDOWS, title=title, voice=voice, **order)
     return judged(engine, store, said, production.id, clean=clean)
 
 
@@ -194,10 +195,10 @@ def judged(
     [content_digest] = scenarios.finish(engine, [production_id])
     with transaction(engine, actor="tester", reason="judged") as session:
         production = productions.get(session, production_id)
-        title = production.manuscript.title
+        title, voice = production.manuscript.title, production.voice.name
         chapters = [(c.number, c.title, c.duration_s or 0.0) for c in production.chapters]
     entries = [_chapter(*chapter, clean=clean) for chapter in chapters]
-    report = combine(title, "joe", entries, content_digest)
+    report = combine(title, voice, entries, content_digest)
     stored = put_once(store, keys.report(production_id, report.digest), report.to_json().encode())
     with transaction(engine, actor="tester", reason="reported") as session:
         productions.file_report(
