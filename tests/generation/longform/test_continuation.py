@@ -95,7 +95,7 @@ def test_windows_take_no_more_of_a_stream_than_they_need() -> None:
 def codec() -> LatentCodec:
     generator = torch.Generator().manual_seed(0)
     books = torch.randn(LEVELS, 1024, 384, generator=generator) * 0.3
-    return LatentCodec(books, "0" * 64, threads=1)
+    return LatentCodec(books, "0" * 64)
 
 
 def test_codes_decoded_piece_by_piece_sound_as_decoded_at_once(codec: LatentCodec) -> None:
