@@ -33,7 +33,8 @@ from generation.voices import (
 )
 from generation.weights import load_weights
 from qa.audio import as_audio
-from qa.speaker import WINDOW_S, sliding_embeddings
+from qa.speaker import sliding_embeddings
+from qa.speaker_track import WINDOW_S
 from storage import enrolment
 from storage.enrolment import NARRATION, WORLD, ConsentTerms
 from storage.errors import ConsentRefused, NotFound
