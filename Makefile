@@ -20,7 +20,7 @@ demo: $(STAMP)
 	$(BIN)/lectern demo --out $(DEMO)
 
 test: $(STAMP)
-	infra/debian.sh ffmpeg
+	infra/debian.sh ffmpeg chromium epubcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

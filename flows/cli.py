@@ -7,7 +7,18 @@ from collections.abc import Callable
 
 import typer
 
-from flows.commands import manuscript, measure, operate, voice
+from flows.commands import (
+    longform,
+    manuscript,
+    measure,
+    night,
+    operate,
+    production,
+    publish,
+    review,
+    voice,
+)
+from flows.commands.bench import bench
 from flows.demo import demo
 
 app = typer.Typer(
@@ -21,14 +32,34 @@ BOOKS: tuple[Callable[..., None], ...] = (
     *(demo, manuscript.chapters, manuscript.narrate),
     *(measure.evaluate, measure.evaluate_voices, measure.qa),
 )
+PRODUCTIONS: tuple[Callable[..., None], ...] = (
+    *(production.submit, production.status, production.cancel, production.retry),
+    *(production.approve, production.reject, production.redo),
+    *(night.work, night.nightly, night.reconcile),
+)
+RELEASES: tuple[Callable[..., None], ...] = (
+    *(publish.publish, publish.verify, publish.links),
+    *(publish.withdraw, publish.supersede, publish.releases),
+)
 OPERATORS: tuple[Callable[..., None], ...] = (
     *(operate.up, operate.down, operate.doctor, operate.backup, operate.restore),
     operate.metrics,
 )
-for panel, commands in {"Books": BOOKS, "Operators": OPERATORS}.items():
+PANELS = {
+    "Books": BOOKS,
+    "Productions": PRODUCTIONS,
+    "Releases": RELEASES,
+    "Operators": OPERATORS,
+}
+for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.add_typer(voice.app, name="voice", rich_help_panel="Books")
+app.command(rich_help_panel="Productions")(review.review)
+app.add_typer(review.account, name="account")
+app.add_typer(voice.app, name="voice")
+app.command("continue", rich_help_panel="Science")(longform.continue_)
+app.add_typer(longform.longform, name="longform", rich_help_panel="Science")
+app.add_typer(bench, name="bench")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """`lectern demo`: narrates a short story that ships with Lectern, then has a recogniser hear the result."""
 
 import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flows.terminal import Json, failed, progress_bar
+from flows.terminal import Json, errors_said, progress_bar
 
 if TYPE_CHECKING:
     from flows.narrate import Narration
     from qa.words import ErrorCount
 
+REPORT_FILE = "qa-report.json"
 STORY = Path(__file__).parent / "demo_story" / "story.md"
 
 
@@ -43,9 +43,9 @@ def spoken_text(chapter_number: int) -> str:
 def demonstrate(
     out: Path,
     chapters: str = "",
-    report: Callable[[str, float, float], None] = lambda what, done, total: None,
+    report: Callable[[str, float], None] = lambda what, share: None,
 ) -> Demonstration:
-    """Narrate the story with the default house voice and transcribe the delivered FLAC files.
+    """Narrate the story with the default house voice and have the QA report hear it.
 
     Parameters
     ----------
@@ -54,40 +54,42 @@ def demonstrate(
     chapters
         Which chapters, such as "1"; all where empty.
     report
-        Called with what is being done, how much of it is done and how much there is.
+        Called with what is being done and the share of the story that is narrated.
 
     Raises
     ------
-    LecternError
-        The directory or the weights cannot be used.
-    QAError
-        A delivered file cannot be read, or the recogniser's model is missing.
+    LecternError, QAError, StorageError
+        The directory, the weights, the recogniser or the home's database cannot be used.
     """
-    from flows.narrate import default_device, narrate
-    from generation.voices import DEFAULT_VOICE, house_voices, load_cast
+    from flows.intake import Wish, narrator_named
+    from flows.narrate import narrate
+    from flows.services import services
+    from flows.settings import Settings
+    from generation.voices import DEFAULT_VOICE
 
-    cast = load_cast(house_voices()[DEFAULT_VOICE], default_device())
-    narration = narrate(
-        STORY, cast, out, chapters, report=lambda p: report("narrating", p.made_s, p.expected_s)
-    )
-    delivered = narration.release.chapters
-    counts = []
-    for done, chapter in enumerate(delivered):
-        report("listening", done, len(delivered))
-        flac = next(file.path for file in chapter.files if file.path.endswith(".flac"))
-        counts.append(word_errors(out / flac, spoken_text(chapter.number)))
-    report("listening", len(delivered), len(delivered))
-    return Demonstration(narration, tuple(counts))
+    with services(Settings()) as opened:
+        narration = narrate(
+            opened,
+            STORY,
+            narrator_named(opened, DEFAULT_VOICE, "lectern demo"),
+            out,
+            Wish(chapters),
+            report=lambda progress: report(progress.what, progress.share),
+        )
+    return Demonstration(narration, tuple(word_errors(out / REPORT_FILE)))
 
 
-def word_errors(recording: Path, text: str) -> "ErrorCount":
-    """Count the word errors of Whisper's transcript of a recording against what it should say."""
-    from qa.audio import read_audio
-    from qa.recognisers import transcribe
-    from qa.words import compare
+def word_errors(report: Path) -> "Iterator[ErrorCount]":
+    """Yield the word errors of each chapter: Whisper's transcript against what should be said."""
+    from qa.book_report import BookReport
+    from qa.words import ErrorCount
 
-    transcript = transcribe(read_audio(recording), threads=os.cpu_count() or 1)
-    return compare([text], transcript).total
+    for chapter in BookReport.model_validate_json(report.read_bytes()).chapters:
+        part = chapter.report.words
+        if part is not None and part.words is not None:
+            yield ErrorCount(
+                part.words, part.substitutions or 0, part.deletions or 0, part.insertions or 0
+            )
 
 
 def demo(
@@ -95,20 +97,11 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Narrate a short story that ships with Lectern, and check its words by a recogniser."""
-    from generation.errors import LecternError
-    from qa.errors import QAError
-
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("loading", total=None)
-            shown = demonstrate(
-                out,
-                report=lambda what, done, total: bar.update(
-                    task, description=what, completed=done, total=total
-                ),
-            )
-    except (LecternError, QAError) as error:
-        raise failed(error) from error
+    with errors_said(), progress_bar() as bar:
+        task = bar.add_task("starting", total=1.0)
+        shown = demonstrate(
+            out, report=lambda what, share: bar.update(task, description=what, completed=share)
+        )
     _say(shown, as_json)
 
 
@@ -118,7 +111,7 @@ def _say(shown: Demonstration, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"out": str(shown.narration.out), "duration_s": release.duration_s,
                           "words": words, "errors": errors, "wer": shown.word_error_rate,
-                          "forced": shown.narration.forced}))  # fmt: skip
+                          "faulty_windows": shown.narration.faulty}))  # fmt: skip
         return
     minutes, seconds = divmod(round(release.duration_s), 60)
     print(f"{release.book.title}: {len(release.chapters)} chapters, {minutes}:{seconds:02d}")

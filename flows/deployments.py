@@ -6,11 +6,13 @@ same, and a test compares the two.
 """
 
 import json
+import os
 import sys
 import time
 import urllib.request
 from base64 import b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -28,7 +30,7 @@ SERVICE = "prefect-runner"
 NAME = "lectern"
 """Name of every deployment: `nightly/lectern` and so on."""
 
-START_S = 180.0
+START_S = 300.0
 """How long the runner may take until all deployments are ready."""
 
 POLL_S = 5
@@ -48,27 +50,61 @@ class Deployment:
     description
         What it does, for Prefect's pages.
     cron
-        Name of the setting that says when it runs by itself; none: only when asked for.
-    at_once
-        How many runs may go on at the same time; none: any number.
+        Name of the setting that says when it runs by itself; none: only when asked for. Such a run is the
+        only one of its flow: while it goes on, the next is cancelled.
     """
 
     flow: str
     entrypoint: str
     description: str
     cron: str | None = None
-    at_once: int | None = None
 
 
-DEPLOYMENTS: tuple[Deployment, ...] = ()
+DEPLOYMENTS: tuple[Deployment, ...] = (
+    Deployment(
+        "intake",
+        "flows.prefect_flows:intake",
+        "Enrols a book that lies on this machine and queues its production.",
+    ),
+    Deployment(
+        "produce",
+        "flows.prefect_flows:produce",
+        "Makes one production now, out of turn, until it awaits review.",
+    ),
+    Deployment(
+        "work",
+        "flows.prefect_flows:work",
+        "Works one shift on this machine's device.",
+    ),
+    Deployment(
+        "nightly",
+        "flows.prefect_flows:nightly",
+        "Admits by priority and due date, and works until the closing time.",
+        cron="nightly_cron",
+    ),
+    Deployment(
+        "publish",
+        "flows.prefect_flows:publish",
+        "Packages, signs and stores an approved production, once, whatever happens.",
+    ),
+    Deployment(
+        "reconcile",
+        "flows.prefect_flows:reconcile",
+        "Takes up what was begun and forgotten, and removes what may go.",
+        cron="reconcile_cron",
+    ),
+)
 """All deployments."""
 
 
 def serve(deployments: tuple[Deployment, ...], settings: Settings) -> None:
     """Register deployments and run what is due, until told to end; schedules stay for the next runner."""
     from prefect import serve as serve_prefect
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig
     from prefect.deployments.runner import EntrypointType
     from prefect.schedules import Cron
+
+    alone = ConcurrencyLimitConfig(limit=1, collision_strategy="CANCEL_NEW")
 
     served = []
     for one in deployments:
@@ -82,11 +118,21 @@ def serve(deployments: tuple[Deployment, ...], settings: Settings) -> None:
                 NAME,
                 schedule=schedule,
                 description=one.description,
-                concurrency_limit=one.at_once,
+                concurrency_limit=alone if one.cron else None,
                 entrypoint_type=EntrypointType.MODULE_PATH,
             )
         )
+    _await_server()
     serve_prefect(*served, pause_on_shutdown=False, print_starting_message=False)
+
+
+def _await_server() -> None:
+    """Wait until the Prefect server answers; it may have been started together with us."""
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), urllib.request.urlopen(f"{os.environ['PREFECT_API_URL']}/health"):
+            return
+        time.sleep(0.2)
 
 
 def start_runner(

@@ -39,6 +39,9 @@ ENCODERS = ("libmp3lame", "aac", "flac")
 SKEW_S = (30.0, 300.0)
 """Difference of the database's and the store's clocks that is worth a look, and that is a fault."""
 
+SECRET_FILES = ("lectern.toml", "postgres/cluster.json", "prefect/server.json")
+"""Files of the home that nobody else should read."""
+
 SHOWN = 5
 """Missing objects and dead letters named at most."""
 
@@ -160,7 +163,7 @@ def _home(settings: Settings) -> Check:
         )
     if home.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         return Check("home", Verdict.FAULT, f"others may write {home}", f"chmod go-w {home}")
-    for secret in (home / "lectern.toml", *home.glob("*/*.json"), *home.glob("keys/*")):
+    for secret in (*(home / name for name in SECRET_FILES), *home.glob("signing/*key*")):
         if secret.is_file() and secret.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             return Check("home", Verdict.LOOK, f"others may read {secret}", f"chmod go= {secret}")
     return Check("home", Verdict.FINE, str(home))

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
+from pydantic import SecretStr
+
 from flows.settings import Settings
 
 ROOMS = ("flows", "generation", "qa", "storage")
@@ -65,8 +67,10 @@ class Redactor:
 def secrets_of(settings: Settings) -> set[str]:
     """Return the secrets this process knows: of its settings, its environment, and its home's servers."""
     found = {value for name, value in os.environ.items() if SECRET_VARIABLES.search(name.upper())}
-    if settings.database_url is not None:
-        found.add(settings.database_url.get_secret_value())
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, SecretStr):
+            found.add(value.get_secret_value())
     for record in ("postgres/cluster.json", "prefect/server.json"):
         with suppress(OSError, ValueError, KeyError):
             found.add(json.loads((settings.folder / record).read_text("utf-8"))["password"])

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -159,7 +159,8 @@ WORKERS = CollectorRegistry()
 
 _DEVICE = Counter(
     "lectern_device_seconds_total",
-    "Wall time of shifts by what the device did: `busy` or `idle`.",
+    "Wall time of shifts by what the device did: reading, rendering, idle (it waited for database or store),"
+    " starved (there was nothing to do).",
     ("state",),
     registry=WORKERS,
 )
@@ -174,8 +175,8 @@ NAMES = frozenset(
 """Names of all metrics, as dashboards and alerts write them."""
 
 
-def device_seconds(state: Literal["busy", "idle"], seconds: float) -> None:
-    """Count wall time of a shift: the device was busy, or idle."""
+def device_seconds(state: str, seconds: float) -> None:
+    """Count wall time of a shift by what its device did."""
     _DEVICE.labels(state).inc(seconds)
 
 
@@ -237,9 +238,20 @@ def serve_factory(engine: Engine, settings: Settings, host: str, port: int) -> N
     thread.join()
 
 
-def serve_worker(port: int, host: str = "0.0.0.0") -> None:
-    """Serve what this worker counts, from a thread beside its work."""
-    start_http_server(port, host, WORKERS)
+def serve_worker(settings: Settings) -> None:
+    """Serve what this worker counts beside its work, if the settings give it a port; once a process."""
+    if settings.metrics_port is None or _served:
+        return
+    try:
+        start_http_server(settings.metrics_port, registry=WORKERS)
+        _served.append(settings.metrics_port)
+    except OSError as error:
+        log.warning(
+            "port %d: %s; this shift's device seconds are not served", settings.metrics_port, error
+        )
+
+
+_served: list[int] = []
 
 
 def _registry(engine: Engine, settings: Settings) -> CollectorRegistry:

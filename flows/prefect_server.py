@@ -33,7 +33,7 @@ SERVICE = "prefect-server"
 USER = "lectern"
 """Who signs in at the server's API and pages."""
 
-START_S = 180.0
+START_S = 300.0
 """How long a start may take; the first one makes the tables."""
 
 ALWAYS = {

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from generation.errors import LecternError
+from generation.packages.release import AI_DISCLOSURE
 
 DEFAULT_HOME = Path("~/.lectern")
 
@@ -88,11 +89,46 @@ class Settings(BaseSettings):
     snapshots_days: Days = Field(
         30, description="Days after closing a production that its windows can still be repaired."
     )
+    disclosure: str = Field(
+        AI_DISCLOSURE, min_length=1, description="The statement that the narrator is an AI voice."
+    )
+    signing_chain: Path | None = Field(
+        None,
+        description="Certificate chain that releases are signed by (PEM, leaf first); none: one made for"
+        " this home, which nobody else trusts.",
+    )
+    signing_key: Path | None = Field(None, description="The leaf's P-256 key (PEM), unencrypted.")
+    signing_trust: Path | None = Field(
+        None,
+        description="Roots that `verify` trusts (PEM); none: the root of the home's own chain.",
+    )
+    public_url: str = Field(
+        "", description="Where the object store can be reached by listeners, for podcast feeds."
+    )
     room_mb: int = Field(
         1000, ge=0, description="Free disk space, in MB, below which a shift takes no more work."
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port at which a shift serves its device's seconds to Prometheus; none: it does not.",
+    )
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severity that is logged."
+    )
+    review_url: str = Field(
+        "http://127.0.0.1:8765",
+        pattern=r"^https?://[^/]+",
+        description="Address under which reviewers reach `lectern review`, for links and allowed hosts.",
+    )
+    review_four_eyes: bool = Field(False, description="Whether two people must approve.")
+    review_webhook_url: str | None = Field(
+        None,
+        description="Where it is told, by a signed request, that a report waits for a reviewer.",
+    )
+    review_webhook_secret: SecretStr | None = Field(
+        None, description="What those requests are signed with."
     )
 
     def __init__(self, **given: Any) -> None:

@@ -27,23 +27,38 @@ class Exit(IntEnum):
 
 @contextmanager
 def errors_said() -> Iterator[None]:
-    """Turn deliberate errors into one plain line and exit code 1, or 4 where something is refused."""
-    from generation.errors import LecternError
+    """Turn deliberate errors into one plain line and exit code: 2 usage, 4 where it is refused, or 1."""
+    try:
+        yield
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        failed(error)
+        raise typer.Exit(code) from error
+
+
+def _exit_code(error: Exception) -> Exit | None:
+    """Return what a deliberate error exits with, none for any other; most runs never import all this."""
+    from flows.settings import SettingsError
+    from generation.errors import LecternError, UnknownVoice
     from qa.errors import QAError
     from storage.errors import Refused, StorageError
 
-    try:
-        yield
-    except Refused as error:
-        failed(error)
-        raise typer.Exit(Exit.REFUSED) from error
-    except (LecternError, QAError, StorageError) as error:
-        raise failed(error) from error
+    if isinstance(error, SettingsError):
+        return Exit.USAGE
+    if isinstance(error, Refused):
+        return Exit.REFUSED
+    if isinstance(error, LecternError):
+        return Exit.USAGE if isinstance(error, UnknownVoice) else Exit.FAILED
+    if isinstance(error, (QAError, StorageError, OSError)):
+        return Exit.FAILED
+    return None
 
 
 def failed(error: Exception) -> typer.Exit:
     """Say a deliberate error in one plain line; the caller raises what this returns."""
-    console.print(f"lectern: {error}", style="red", markup=False, highlight=False)
+    console.print(f"lectern: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(Exit.FAILED)
 
 

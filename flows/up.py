@@ -5,14 +5,17 @@ What the settings point elsewhere is not started, only proved to be there.
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 
 from flows.deployments import DEPLOYMENTS, Deployment, await_runner, start_runner, stop_runner
 from flows.prefect_server import PrefectServer, prefect_environment
 from flows.services import services
 from flows.settings import Settings
-from storage.errors import StorageError
+from storage.errors import ServerError, StorageError
 from storage.objects import ObjectStore, S3Store
 from storage.postgres import Cluster
 
@@ -38,30 +41,40 @@ def up(settings: Settings, deployments: tuple[Deployment, ...] = DEPLOYMENTS) ->
         Something cannot be started, reached or written.
     """
     began = time.monotonic()
+    at_home = settings.prefect_api_url is None
     if settings.database_url is None:
         Cluster(settings.folder).start()
-    with services(settings) as opened:
-        if isinstance(opened.store, S3Store):
-            opened.store.ensure_bucket()
-        prove_store(opened.store)
-        database = opened.engine.url.render_as_string(hide_password=True)
-    served: tuple[str, ...] = ()
-    if settings.prefect_api_url is None:
-        PrefectServer(settings.folder).start()
-        if deployments:
+    with ThreadPoolExecutor(1) as beside:
+        server = PrefectServer(settings.folder)
+        started = beside.submit(server.start) if at_home else None
+        with services(settings) as opened:
+            if isinstance(opened.store, S3Store):
+                opened.store.ensure_bucket()
+            prove_store(opened.store)
+            database = opened.engine.url.render_as_string(hide_password=True)
+        if started is not None and deployments:
+            with suppress(ServerError):  # it has no port yet
+                start_runner(settings)  # it loads its flows meanwhile
+            started.result()
             start_runner(settings)
             await_runner(settings, frozenset(one.flow for one in deployments))
-        served = tuple(one.flow for one in deployments)
-    prefect = prefect_environment(settings)["PREFECT_API_URL"]
-    took = time.monotonic() - began
-    return Up(str(settings.folder), database, settings.store_address, prefect, served, took)
+        elif started is not None:
+            started.result()
+    return Up(
+        home=str(settings.folder),
+        database=database,
+        store=settings.store_address,
+        prefect=prefect_environment(settings)["PREFECT_API_URL"],
+        deployments=tuple(one.flow for one in deployments) if at_home else (),
+        ready_s=time.monotonic() - began,
+    )
 
 
 def down(settings: Settings) -> list[str]:
     """Stop whatever the home runs, whoever started it; returns what would not stop, in words."""
     troubles = []
-    stops: tuple[Callable[[], object], ...] = (
-        lambda: stop_runner(settings),
+    stops: tuple[Callable[[], None], ...] = (
+        partial(stop_runner, settings),
         PrefectServer(settings.folder).stop,
         Cluster(settings.folder).stop,
     )

@@ -16,17 +16,17 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 
+from flows.intake import enrol_house_voice
 from flows.services import Services, services
 from flows.settings import Settings
 from generation.codec.soundstream import DESIGN, SoundStreamCodec
-from generation.errors import LecternError, VoicePromptError
+from generation.errors import UnknownVoice, VoicePromptError
 from generation.prompt import Checked, Recording, check, make_prompt, read_recording, save_prompt
 from generation.rates import SAMPLE_RATE_HZ
 from generation.tokenizer.model import load_tokenizer
 from generation.voices import (
     PROMPTED_SOUNDSTORM,
     WEIGHTS,
-    HouseVoice,
     Voice,
     house_voices,
     prompted_voice,
@@ -48,10 +48,6 @@ TWO_SPEAKERS_BELOW = 0.66
 _LIKENESS_PERCENTILE = 20
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac"})
-
-
-class UnknownVoice(LecternError):
-    """No house voice, enrolled voice or recording of that name."""
 
 
 class ConsentRecord(BaseModel):
@@ -219,25 +215,6 @@ def enrol(opened: Services, prompted: PromptedVoice, actor: str) -> Enrolled:
     )
     file = write_prompt(prompted.checked, prompts_folder(opened.settings))
     return Enrolled(row, prompted_voice(row.name, file))
-
-
-def enrol_house_voice(opened: Services, voice: HouseVoice, actor: str) -> VoiceRow:
-    """Enrol a house voice with the consent record that ships with it; again is no error."""
-    consent = "".join(f"{name} = {value}\n" for name, value in sorted(voice.consent.items()))
-    return enrolment.enrol_voice(
-        opened.engine,
-        opened.store,
-        name=voice.name,
-        prompt=voice.prompt.read_bytes(),
-        codec=voice.codec,
-        terms=ConsentTerms(
-            owner=voice.consent["owner"],
-            signatory=voice.consent["signatory"],
-            document=consent.encode("utf-8"),
-        ),
-        actor=actor,
-        origin="house",
-    )
 
 
 def erase(opened: Services, name: str, actor: str, reason: str) -> VoiceRow:

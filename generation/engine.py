@@ -6,7 +6,9 @@ here: a worker hands in chapters and takes out windows, each with the snapshot i
 it can be read again by itself.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +17,14 @@ import torch
 
 from generation.errors import NarrationError
 from generation.noise import content_seed
-from generation.rates import TOKEN_RATE_HZ
+from generation.rates import tokens_to_s
 from generation.rendering import Renderer, WindowReading
 from generation.speechssm.model import SpeechSSM
 from generation.speechssm.reading import Reader, Sampling, Snapshot
 from generation.windows import Window
+
+WINDOWS_WAITING = 16
+"""Windows read and not yet taken: two rounds of 8 lanes, which tend to end their windows together."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ class WindowRead:
     """One window as read: not yet sound.
 
     `entry` is the state the window was entered with; `forced` counts advances that had to be forced (each
-    a failure); `exit` the state after it, which is the next window's entry.
+    a failure); `complete` is False where the reading was given up before its text ended; `exit` is the
+    state after it, which is the next window's entry.
     """
 
     key: str
@@ -56,6 +62,7 @@ class WindowRead:
     entry: Snapshot
     exit: Snapshot
     forced: int
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,31 +117,51 @@ class Engine:
     def narrate(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowSound]:
         """Read and render every window of every job; windows of a job come in order.
 
+        Reading goes on here while windows are rendered in threads of their own. No more than
+        WINDOWS_WAITING are ever between the two, so that memory does not depend on who is faster.
+
         Raises
         ------
         NarrationError
             A window could not be read to its end.
         """
-        waiting: list[WindowRead] = []
-        for read in self.read(jobs):
-            waiting.append(read)
-            if len(waiting) >= self._renderer.batch:
-                yield from self._render(waiting)
-                waiting = []
-        yield from self._render(waiting)
+        batch: list[WindowRead] = []
+        rendering: deque[Future[list[WindowSound]]] = deque()
+        most = -(-WINDOWS_WAITING // self._renderer.batch)
+        pool = ThreadPoolExecutor(self._renderer.threads, thread_name_prefix="render")
+        try:
+            for read in self.read(jobs):
+                _refuse_incomplete(read)
+                batch.append(read)
+                if len(batch) == self._renderer.batch:
+                    rendering.append(pool.submit(self._render, batch))
+                    batch = []
+                while rendering and (len(rendering) > most or rendering[0].done()):
+                    yield from rendering.popleft().result()
+            if batch:
+                rendering.append(pool.submit(self._render, batch))
+            while rendering:
+                yield from rendering.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _render(self, reads: list[WindowRead]) -> Iterator[WindowSound]:
-        for index, waveform in self._renderer.render([r.reading for r in reads]):
-            yield WindowSound(reads[index], waveform)
+    def _render(self, reads: list[WindowRead]) -> list[WindowSound]:
+        waveforms = dict(self._renderer.render([read.reading for read in reads]))
+        return [WindowSound(read, waveforms[index]) for index, read in enumerate(reads)]
 
-    def read(self, jobs: Iterable[ChapterJob]) -> Iterator[WindowRead]:
-        """Read every window of every job, as many jobs at once as there are lanes."""
+    def read(self, jobs: Iterable[ChapterJob]) -> Generator[WindowRead, None, None]:
+        """Read every window of every job, as many jobs at once as there are lanes.
+
+        `jobs` is asked for another one before each step while a lane is free, also after it had none: a
+        queue that is empty now may fill again. The reading ends when no lane has work left.
+        """
         source = iter(jobs)
         try:
             self._fill_lanes(source)
             while self._lanes:
                 for lane in self._reader.step():
-                    yield self._finish_window(lane)
+                    if lane in self._lanes:
+                        yield self._finish_window(lane)
                 if self._free:
                     self._fill_lanes(source)
         finally:
@@ -142,6 +169,16 @@ class Engine:
                 self._reader.release(lane)
             self._free = sorted([*self._free, *self._lanes], reverse=True)
             self._lanes.clear()
+
+    def abandon(self, key: str) -> None:
+        """Stop reading the job of that key, between two windows of `read`; its lane is free at once."""
+        for lane in [n for n, held in self._lanes.items() if held.job.key == key]:
+            self._reader.release(lane)
+            self._free_lane(lane)
+
+    def _free_lane(self, lane: int) -> None:
+        del self._lanes[lane]
+        self._free.append(lane)
 
     def _fill_lanes(self, source: Iterator[ChapterJob]) -> None:
         while self._free and (job := next(source, None)) is not None:
@@ -167,12 +204,6 @@ class Engine:
         held = self._lanes[lane]
         job, window = held.job, held.window
         said = self._reader.collect(lane)
-        if not said.complete:
-            raise NarrationError(
-                f"window {window.number} of {job.key} was given up after {len(said.tokens)} tokens "
-                f"({len(said.tokens) / TOKEN_RATE_HZ:.0f} s) before its text ended: "
-                "read it again with another take"
-            )
         after = self._reader.snapshot(lane)
         reading = WindowReading(
             units=job.units,
@@ -181,11 +212,21 @@ class Engine:
             pointer=said.pointer.numpy() + window.start,
             seed=held.seed,
         )
-        done = WindowRead(job.key, window, job.take, reading, held.entry, after, said.forced)
+        done = WindowRead(
+            job.key, window, job.take, reading, held.entry, after, said.forced, said.complete
+        )
         held.number, held.entry = held.number + 1, after
         if held.number < len(job.windows):
             self._begin(lane)
         else:
-            del self._lanes[lane]
-            self._free.append(lane)
+            self._free_lane(lane)
         return done
+
+
+def _refuse_incomplete(read: WindowRead) -> None:
+    if not read.complete:
+        raise NarrationError(
+            f"window {read.window.number} of {read.key} was given up after "
+            f"{tokens_to_s(len(read.reading.tokens)):.0f} s, before its text ended: "
+            "read it again with another take"
+        )

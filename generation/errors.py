@@ -8,6 +8,7 @@ LecternError                 what, where, and what to do; its text is shown to t
 │   └── HostileManuscript        too large, zip bomb, external entities, path traversal
 ├── LexiconError             a pronunciation lexicon that cannot be used
 ├── VoicePromptError         a prompt too short, silent, clipped, or of two speakers
+├── UnknownVoice             no house voice, enrolled voice or recording of that name
 ├── ChapterSelectionError    a chapter range that names no chapter of this book
 ├── WeightsError             weights missing, damaged or of another design
 └── NarrationError           the reading failed (a pointer that had to be forced, say)
@@ -44,6 +45,10 @@ class LexiconError(LecternError):
 
 class VoicePromptError(LecternError):
     """A voice prompt that cannot be used."""
+
+
+class UnknownVoice(LecternError):
+    """No house voice, enrolled voice or recording of that name."""
 
 
 class ChapterSelectionError(LecternError):

@@ -1,24 +1,24 @@
-"""A book's narration from script to windows with timed words: what `lectern narrate` plays in order.
+"""A chapter's narration in pure functions: its script and windows, its seeds, and the times of its words.
 
-Pure functions and generators; nothing here knows of files, queues or clocks.
+Nothing here knows of files, queues or clocks.
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from generation.engine import ChapterJob, Engine, WindowSound
+from generation.engine import ChapterJob
+from generation.errors import NarrationError
 from generation.manuscript.book import Chapter
-from generation.mastering.chapter import NarratedChapter, NarratedWindow, SpokenWord
+from generation.mastering.chapter import SpokenWord
 from generation.rates import tokens_to_s
 from generation.rendering import WindowReading
 from generation.script import write_script
 from generation.script.lexicon import Lexicon
 from generation.script.units import Script
-from generation.windows import Window, plan_windows
+from generation.windows import Window, expected_s, plan_windows
 
 LANES = 8
 
@@ -46,41 +46,58 @@ def plan_chapter(
     that a chapter sounds the same whether it is read alone or with the whole book.
     """
     script = write_script(chapter, lexicon)
-    units = np.array([unit.index for unit in script.units], np.int64)
-    starts = np.array([unit.word_start for unit in script.units], np.int64)
-    digest = hashlib.sha256(units.tobytes() + starts.tobytes()).hexdigest()
+    units, starts = unit_arrays(script)
     windows = plan_windows(units.tolist(), starts.astype(bool).tolist())
     job = ChapterJob(
         key=str(chapter.number),
         units=units,
         word_starts=starts,
         windows=windows,
-        seed_text=f"{digest} {voice_digest} {chapter.number} {seed}",
+        seed_text=seed_text(script, voice_digest, chapter.number, seed),
     )
     return ChapterPlan(chapter, script, job)
 
 
-def narrate_chapters(
-    engine: Engine, plans: Sequence[ChapterPlan], heard: Callable[[WindowSound], None]
-) -> list[NarratedChapter]:
-    """Narrate planned chapters; `heard` is called with every window as it is rendered."""
-    sounds: dict[str, list[WindowSound]] = defaultdict(list)
-    for sound in engine.narrate(plan.job for plan in plans):
-        sounds[sound.read.key].append(sound)
-        heard(sound)
-    return [
-        NarratedChapter(
-            plan.chapter.number,
-            plan.chapter.title,
-            [
-                NarratedWindow(
-                    sound.waveform, spoken_words(plan.script, sound.read.window, sound.read.reading)
-                )
-                for sound in sounds[plan.job.key]
-            ],
+def unit_arrays(script: Script) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return a script's units by index and its word starts, (U,) each."""
+    units = np.array([unit.index for unit in script.units], np.int64)
+    return units, np.array([unit.word_start for unit in script.units], np.int64)
+
+
+def seed_text(script: Script, voice_digest: str, number: int, seed: int) -> str:
+    """Return what the seeds of a chapter's windows are made from: its content and place, no row ids."""
+    units, starts = unit_arrays(script)
+    digest = hashlib.sha256(units.tobytes() + starts.tobytes()).hexdigest()
+    return f"{digest} {voice_digest} {number} {seed}"
+
+
+def said_otherwise(
+    chapter: Chapter, lexicon: Lexicon, script: Script, window: Window
+) -> tuple[Script, Window]:
+    """Write a chapter's script with another lexicon and find a window of the old script in it.
+
+    The window's words stay the same, so that its neighbours fit; how they are said may change, and with it
+    where the window begins and ends in units.
+
+    Raises
+    ------
+    NarrationError
+        The lexicon parts words in another way, or the window begins or ends inside a printed word.
+    """
+    fresh = write_script(chapter, lexicon)
+    words = [unit.word for unit in script.units]
+    inside = {word for word in words[window.start : window.end] if word >= 0}
+    outside = {*words[: window.start], *words[window.end :]}
+    if [w.text for w in fresh.words] != [w.text for w in script.words] or inside & outside:
+        raise NarrationError(
+            f"window {window.number} of {chapter.title!r} cannot be said otherwise: choose a "
+            "pronunciation for a single word"
         )
-        for plan in plans
-    ]
+    starts = {unit.word: at for at, unit in reversed(list(enumerate(fresh.units)))}
+    start = starts[min(inside)] if window.start else 0
+    end = starts.get(max(inside) + 1, len(fresh.units))
+    units = [unit.index for unit in fresh.units]
+    return fresh, Window(window.number, start, end, expected_s(units, start, end))
 
 
 def spoken_words(script: Script, window: Window, reading: WindowReading) -> list[SpokenWord]:

@@ -5,7 +5,8 @@ in a batch of fixed size, so that its sound depends on its own tokens and seed, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +48,8 @@ class WindowReading:
     """What SpeechSSM read in one window of T tokens.
 
     `units` and `word_starts` (U,): the chapter's whole script (shared between readings); `tokens` and
-    `pointer` (T,), the pointer counted in the chapter's units; `seed` of this take.
+    `pointer` (T,), the pointer counted in the chapter's units; `seed` of this take. Speech without text has
+    no units, and a pointer of zeros.
     """
 
     units: npt.NDArray[np.int64]
@@ -66,6 +68,8 @@ class Renderer:
         Windows filled at once. One on a CPU, where a window alone keeps it busy; more on a GPU.
     dtype
         Type SoundStorm is run in; left out, what suits the device (`numerics.inference_dtype`).
+    threads
+        Windows (batches of them) rendered beside each other on a CPU, each in one thread.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Renderer:
         decoding: Decoding | None = None,
         batch: int = 1,
         dtype: torch.dtype | None = None,
+        threads: int = 1,
     ) -> None:
         self.device = soundstorm.no_text.device
         self.model = packed(soundstorm, FRAMES_AT_ONCE, dtype or inference_dtype(self.device))
@@ -83,29 +88,65 @@ class Renderer:
         self.prompt = prompt
         self.decoding = decoding or Decoding()
         self.batch = batch
+        self.threads = threads
 
     def render(
         self, readings: Sequence[WindowReading]
     ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
         """Yield (index into `readings`, waveform (T * 1024,)), bucket by bucket."""
-        for index, codes in self.fill(readings):
-            yield index, self.codec.decode(codes, readings[index].seed)
+
+        def rendered(group: _Group) -> list[npt.NDArray[np.float32]]:
+            codes = self._fill_group(group, readings)
+            return [
+                self.codec.decode(window, readings[index].seed)
+                for index, window in zip(group.members, codes, strict=True)
+            ]
+
+        groups = self._groups(readings)
+        for group, waveforms in zip(groups, self._side_by_side(rendered, groups), strict=True):
+            yield from zip(group.members, waveforms, strict=True)
 
     def fill(
         self, readings: Sequence[WindowReading]
     ) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
         """Yield (index into `readings`, codes (2 T, Q)), bucket by bucket."""
+        for group in self._groups(readings):
+            yield from zip(group.members, self._fill_group(group, readings), strict=True)
+
+    def _groups(self, readings: Sequence[WindowReading]) -> list["_Group"]:
+        """Sort readings into batches of one bucket."""
         buckets: dict[tuple[int, int], list[int]] = defaultdict(list)
         for index, reading in enumerate(readings):
             buckets[_bucket(reading)].append(index)
-        for shape, members in sorted(buckets.items()):
-            for first in range(0, len(members), self.batch):
-                some = members[first : first + self.batch]
-                codes = self._fill_batch(shape, [readings[i] for i in some]).cpu().numpy()
-                for row, index in enumerate(some):
-                    front = PROMPT_TOKENS * FRAMES_PER_TOKEN
-                    frames = len(readings[index].tokens) * FRAMES_PER_TOKEN
-                    yield index, codes[row, front : front + frames]
+        return [
+            _Group(tokens, units, tuple(members[first : first + self.batch]))
+            for (tokens, units), members in sorted(buckets.items())
+            for first in range(0, len(members), self.batch)
+        ]
+
+    def _side_by_side(
+        self,
+        work: Callable[["_Group"], list[npt.NDArray[np.float32]]],
+        groups: Sequence["_Group"],
+    ) -> Iterator[list[npt.NDArray[np.float32]]]:
+        """Do the work on each group, on as many at once as there are threads; results in order."""
+        if self.threads == 1 or len(groups) == 1:
+            yield from map(work, groups)
+            return
+        with ThreadPoolExecutor(self.threads, thread_name_prefix="render") as pool:
+            yield from pool.map(work, groups)
+
+    def _fill_group(
+        self, group: "_Group", readings: Sequence[WindowReading]
+    ) -> list[npt.NDArray[np.int64]]:
+        """Codes (2 T, Q) of each member."""
+        shape = (group.tokens, group.units)
+        codes = self._fill_batch(shape, [readings[i] for i in group.members]).cpu().numpy()
+        front = PROMPT_TOKENS * FRAMES_PER_TOKEN
+        return [
+            codes[row, front : front + len(readings[index].tokens) * FRAMES_PER_TOKEN]
+            for row, index in enumerate(group.members)
+        ]
 
     def _fill_batch(self, shape: tuple[int, int], readings: list[WindowReading]) -> Tensor:
         """Fill windows of one bucket; empty rows repeat the first window."""
@@ -142,6 +183,15 @@ class Renderer:
         return fill(self.model, batch, self.decoding)
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Windows filled together: the shape they are padded to, and their indices."""
+
+    tokens: int
+    units: int
+    members: tuple[int, ...]
+
+
 def _span(reading: WindowReading) -> tuple[int, int]:
     """Find the units a reading's text vectors depend on."""
     first = max(0, int(reading.pointer[0]) - RADIUS)
@@ -151,7 +201,7 @@ def _span(reading: WindowReading) -> tuple[int, int]:
 def _bucket(reading: WindowReading) -> tuple[int, int]:
     first, last = _span(reading)
     tokens = -(-len(reading.tokens) // BUCKET_TOKENS) * BUCKET_TOKENS
-    return tokens, -(-(last - first) // BUCKET_UNITS) * BUCKET_UNITS
+    return tokens, -(-max(1, last - first) // BUCKET_UNITS) * BUCKET_UNITS
 
 
 def _lay_out(reading: WindowReading, units: int, tokens: int) -> tuple[Tensor, ...]:
@@ -168,5 +218,5 @@ def _lay_out(reading: WindowReading, units: int, tokens: int) -> tuple[Tensor, .
         F.pad(pointer, sides),
         F.pad(since, sides),
         F.pad(until, sides),
-        F.pad(torch.ones_like(pointer, dtype=torch.bool), sides),
+        F.pad(torch.full_like(pointer, len(reading.units) > 0, dtype=torch.bool), sides),
     )

@@ -5,12 +5,15 @@ data it was made from, and the names of its weight files. Any other voice is a p
 recording (`generation.prompt`); all of those share one SoundStorm and the `soundstream` codec.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from generation.codec import Codec
@@ -18,7 +21,6 @@ from generation.codec.latent import LatentCodec
 from generation.codec.soundstream import DESIGN, SoundStreamCodec
 from generation.errors import WeightsError
 from generation.rendering import Renderer, VoicePrompt
-from generation.soundstorm.decoding import Decoding
 from generation.soundstorm.model import SoundStorm, SoundStormConfig
 from generation.speechssm.model import SpeechConfig, SpeechSSM
 from generation.weights import Weights, load_into, load_weights
@@ -99,12 +101,39 @@ def weight_files(voice: Voice) -> dict[str, Path]:
 
 
 def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
-    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged."""
+    """Load the models a voice speaks with; raises WeightsError where files are missing or damaged.
+
+    Parameters
+    ----------
+    voice
+        Whose.
+    device
+        Where they run (`use_device`).
+    batch
+        Windows filled at once.
+    threads
+        Windows (batches of them) rendered beside each other; 0 for one a core, on a GPU one.
+    """
+    use_device(device)
     files = weight_files(voice)
     reader, digest = load_reader(files["speechssm"], device)
     speaker = load_speaker(voice.codec, files, device, batch, threads)
     digests = {"speechssm": digest, **speaker.digests}
     return Cast(voice, reader, speaker.renderer, digests, speaker.prompt_digest)
+
+
+def use_device(device: str) -> None:
+    """Prepare this process for a device: on a CPU every matrix product gets one thread from here on.
+
+    Windows are rendered beside each other instead.
+    """
+    if device == "cpu":
+        torch.set_num_threads(1)
+
+
+def render_threads(device: str) -> int:
+    """Return how many batches of windows are rendered beside each other: one a core, on a GPU one."""
+    return len(os.sched_getaffinity(0)) if device == "cpu" else 1
 
 
 @dataclass(frozen=True)
@@ -135,16 +164,28 @@ def load_speaker(
     spoken = load_weights(files["soundstorm"], "soundstorm")
     soundstorm = SoundStorm(SoundStormConfig(**spoken.config))
     load_into(soundstorm, spoken)
-    codec = load_codec(codec_name, threads, files["codec"], soundstorm.config.levels)
+    codec = load_codec(codec_name, device, files["codec"], soundstorm.config.levels)
     prompt = load_weights(files["prompt"], "prompt")
     renderer = Renderer(
-        soundstorm.to(device), codec, _prompt(prompt, codec.levels), Decoding(), batch
+        soundstorm.to(device),
+        codec,
+        _prompt(prompt, codec.levels),
+        batch=batch,
+        threads=threads or render_threads(device),
     )
     return Speaker(renderer, {"soundstorm": spoken.digest, "codec": codec.digest}, prompt.digest)
 
 
+def prompt_sound(codec_name: str, files: Mapping[str, Path]) -> npt.NDArray[np.float32]:
+    """Return a voice's prompt as it sounds through its codec: (N,) at 22.05 kHz."""
+    prompt = load_weights(files["prompt"], "prompt")
+    levels = prompt.tensors["codes"].shape[1]
+    codec = load_codec(codec_name, "cpu", files["codec"], levels)
+    return codec.decode(_prompt(prompt, levels).codes, 0)
+
+
 def load_codec(
-    name: str, threads: int = 0, path: Path | None = None, levels: int | None = None
+    name: str, device: str = "cpu", path: Path | None = None, levels: int | None = None
 ) -> Codec:
     """Load a codec by the name of its design; raises WeightsError for an unknown one.
 
@@ -152,7 +193,7 @@ def load_codec(
     """
     path = path or WEIGHTS / f"{name}.safetensors"
     if name == "latent":
-        return LatentCodec.load(path, threads)
+        return LatentCodec.load(path, device)
     if name == DESIGN:
         return SoundStreamCodec.load(path, levels=levels)
     raise WeightsError(f"no codec {name!r}: this build has latent and soundstream")

@@ -10,6 +10,7 @@ import numpy as np
 
 from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.clicks import clicks
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import naturalness
 from qa.pitch import base_pitch, pitch
@@ -34,6 +35,7 @@ from qa.report import (
 from qa.signal import (
     Pause,
     bandwidth_hz,
+    clipped_peaks_per_s,
     compare_joints,
     hum,
     levels,
@@ -44,7 +46,6 @@ from qa.speaker import DEFAULT_MODEL, track_speaker
 from qa.spec import measure_spec
 from qa.suspects import weigh_errors
 from qa.thresholds import Thresholds
-from qa.waveform import clicks, flat_tops_per_s
 from qa.words import WordReport, compare, count_misheard
 
 ALL_QUESTIONS = frozenset(Question) - {Question.SPEC}
@@ -241,7 +242,7 @@ def _judge_signal(
     limits = settings.limits
     whole, mains, noise = levels(audio), hum(audio), track_noise(audio)
     joints = compare_joints(audio, context.joints_s)
-    flat = [flat_tops_per_s(audio, a, b) for a, b in windows]
+    flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
     findings += verdicts.judge_pauses(silences, audio.duration_s, context.long_pauses_s, limits)
     findings += verdicts.judge_clicks(

@@ -28,6 +28,9 @@ _NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
+_CEILING_BLOCK_S = 4.0
+_CEILING_WITHIN, _PCM_STEP = 0.001, 2.0**-15
+_QUIETEST_CEILING_DBFS = -40.0  # below it the steps of 16-bit samples make peaks alike
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
 _HUM_TOP_HZ = 260
@@ -137,6 +140,31 @@ def _silence_thresholds(frames: Floats) -> Floats:
     return result
 
 
+def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
+    """Peaks a second, beyond the first, that reach exactly the same ceiling, in the worst four seconds.
+
+    Natural peaks are all of different height, however loud; clipped ones stop at one level. Above and below
+    zero are counted apart, so that a recording may be clipped on one side, and at any level.
+    """
+    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s).samples
+    block = round(_CEILING_BLOCK_S * audio.rate_hz)
+    starts = range(0, max(1, len(part) - block // 2), block)
+    worst = max(_alike_tops(part[k : k + block]) for k in starts)
+    return worst / _CEILING_BLOCK_S
+
+
+def _alike_tops(samples: Samples) -> int:
+    """Count the runs of samples at the ceiling, beyond the first on either side of zero."""
+    tops = 0
+    for wave in (samples, -samples):
+        ceiling = float(wave.max())
+        if ceiling < 10 ** (_QUIETEST_CEILING_DBFS / 20):
+            continue
+        high = wave >= ceiling - max(_CEILING_WITHIN * ceiling, _PCM_STEP)
+        tops += max(0, int(np.count_nonzero(np.diff(high, prepend=False, append=False))) // 2 - 1)
+    return tops
+
+
 def hum(audio: Audio) -> Hum:
     """Find the mains hum of a recording: a steady line at 50 or 60 Hz and its overtones.
 
@@ -200,7 +228,7 @@ def track_noise(audio: Audio) -> NoiseTrack:
     The floor of a band is the 10th percentile of its power in the span (minimum statistics, after
     Martin 2001, simplified): speech leaves every band now and then, noise does not.
     """
-    power = np.concatenate([_band_power(part) for part in _whole_hops(audio)])
+    power = np.concatenate([band_power(part) for part in _whole_hops(audio)])
     per_s = 1.0 / _NOISE_HOP_S
     span, step = min(len(power), round(NOISE_SPAN_S * per_s)), round(NOISE_STEP_S * per_s)
     starts = np.arange(0, max(1, len(power) - span + 1), step)
@@ -221,7 +249,7 @@ def _whole_hops(audio: Audio) -> Iterator[Audio]:
         yield Audio(np.pad(part, (0, max(0, 2 * hop - len(part)))), audio.rate_hz)
 
 
-def _band_power(part: Audio) -> Floats:
+def band_power(part: Audio) -> Floats:
     """Mean-square level of each band and frame, full scale 1.0: (frame, band)."""
     hop = round(_NOISE_HOP_S * part.rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(part.samples, 2 * hop)[::hop]
@@ -250,17 +278,26 @@ class JointComparison:
     roughest_s: float
 
 
-def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
-    """Compare each joint with the quietest place near the centre of the window before it.
+def joint_steps(audio: Audio, joints_s: Sequence[float]) -> tuple[Floats, Floats]:
+    """Steps of the log spectrum, in dB, at joints and at the quietest places near window centres.
 
-    Windows meet in pauses, so a joint is compared with pauses inside windows. None without two joints.
+    Windows meet in pauses, so a joint is compared with pauses inside windows.
+
+    Returns
+    -------
+    (joint,) and (joint + 1,) arrays
     """
-    if len(joints_s) < 2:
-        return None
     borders = [0.0, *joints_s, audio.duration_s]
     centres = [_quietest(audio, (a + b) / 2) for a, b in pairwise(borders)]
     at_joints = np.array([_step_db(audio, t) for t in joints_s])
-    at_centres = np.array([_step_db(audio, t) for t in centres])
+    return at_joints, np.array([_step_db(audio, t) for t in centres])
+
+
+def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
+    """Compare the joints with the centres of windows. None without two joints."""
+    if len(joints_s) < 2:
+        return None
+    at_joints, at_centres = joint_steps(audio, joints_s)
     p = mannwhitneyu(at_joints, at_centres, alternative="greater").pvalue
     return JointComparison(
         float(at_joints.mean()),

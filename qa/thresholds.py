@@ -34,17 +34,26 @@ class Thresholds:
     word_doubt_most_nats: float = _limit(9.0, _CALIBRATION)
     unspoken_share_most: float = _limit(0.5, "half way between spoken and not: " + _CALIBRATION)
     word_phone_distance_least: float = _limit(0.4, _CALIBRATION)
+    take_word_errors_most: float = _limit(
+        0.05, "one word in twenty: what Whisper gets wrong by itself"
+    )
+    take_similarity_least: float = _limit(0.775, "as voice_similarity_least")
     naturalness_least: float = _limit(
         2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
     )
     pause_most_s: float = _limit(1.5, _PEERS)
     speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
-    click_least_db: float = _limit(9.5, _CALIBRATION)
-    click_most_ms: float = _limit(0.19, _CALIBRATION)
-    flat_tops_most_per_s: float = _limit(0.2, _CALIBRATION)
+    click_least_db: float = _limit(9.5, "162 clicks 12 dB over the local peak: all above it")
+    click_most_ms: float = _limit(
+        0.19, "162 clicks: all within it; half an hour undamaged: one so narrow and so high"
+    )
+    clipped_peaks_most_per_s: float = _limit(
+        0.5, "75 undamaged recordings of the learning half: at most 0.25; 70 clipped: at least 0.75"
+    )
     dc_most_dbfs: float = _limit(-40.0, "1 % of full scale, where an offset costs headroom")
     hum_most_dbfs: float = _limit(-60.0, "the noise floor of " + _ACX)
     hum_prominence_most_db: float = _limit(15.0, _CALIBRATION)
+    hum_least_s: float = _limit(30.0, "in less, a steady voice passes for hum: " + _CALIBRATION)
     joint_p_least: float = _limit(0.001, "one book in a thousand by chance")
     joint_excess_most_db: float = _limit(3.0, "the step that a pause's own noise makes")
     speech_least_dbfs: float = _limit(-50.0, _PEERS + ": RMS under .003 is dead air")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
@@ -15,7 +16,6 @@ from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pa
 from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
 from qa.thresholds import Thresholds
-from qa.waveform import Click
 
 Floats = NDArray[np.float64]
 
@@ -234,11 +234,11 @@ def judge_clipping(
     windows: Spans, peaks_per_s: Sequence[float], limits: Thresholds
 ) -> list[Finding]:
     """Judge windows whose peaks are cut flat."""
-    most = limits.flat_tops_most_per_s
+    most = limits.clipped_peaks_most_per_s
     return [
         Finding(
-            Question.SIGNAL, "clipping", Verdict.FAIL, f"clipped: {value:.1f} peaks cut flat a second",
-            a, b, value, most, "peaks per s",
+            Question.SIGNAL, "clipping", Verdict.FAIL,
+            f"clipped: {value:.1f} peaks a second reach the same ceiling", a, b, value, most, "peaks per s",
         )
         for (a, b), value in zip(windows, peaks_per_s, strict=True)
         if value > most
@@ -264,7 +264,7 @@ def judge_levels(whole: Levels, mains: Hum, duration_s: float, limits: Threshold
                 limits.dc_most_dbfs, "dBFS",
             )
         )  # fmt: skip
-    loud = mains.level_dbfs > limits.hum_most_dbfs
+    loud = mains.level_dbfs > limits.hum_most_dbfs and duration_s >= limits.hum_least_s
     if loud and mains.above_neighbours_db > limits.hum_prominence_most_db:
         reason = f"mains hum of {mains.mains_hz:.0f} Hz at {mains.level_dbfs:.0f} dBFS"
         findings.append(

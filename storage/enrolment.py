@@ -164,7 +164,7 @@ def revoke_consents(
 def erase_voice(
     engine: Engine, store: ObjectStore, *, voice_id: int, actor: str, reason: str
 ) -> Voice:
-    """Revoke all consents of a voice and remove its prompt and embeddings for good.
+    """Revoke all consents of a voice and remove its prompt and what was derived from it for good.
 
     Erasure is three steps that can be killed anywhere and taken up again by `finish_erasures`: the voice is
     marked as being erased, its objects are deleted, and the row forgets their keys. The digest, the consents
@@ -361,13 +361,14 @@ def _add_voice(session: Session, *, name: str, digest: str, **facts: Any) -> Voi
     session.execute(
         insert(Voice)
         .values(name=name, digest=digest, **facts)
-        .on_conflict_do_nothing(
-            index_elements=["digest"], index_where=text("state <> 'erased'")
-        )  # somebody else enrols the same prompt at this moment
+        .on_conflict_do_nothing()  # somebody else enrols this prompt, or name, at this moment
     )
-    return session.scalars(
+    made = session.scalars(
         select(Voice).where(Voice.digest == digest, Voice.state == VoiceState.ENROLLED)
-    ).one()
+    ).one_or_none()
+    if made is None:
+        raise ConflictRefused(f"another voice is called '{name}'; choose another name")
+    return made
 
 
 def _add_consent(
@@ -419,7 +420,10 @@ def _finish_erasure(
         voice = session.get(Voice, voice_id, with_for_update=True)
         if voice is None or voice.state != VoiceState.ERASING:
             return
-        removed = [key for key in (voice.prompt_key, voice.embeddings_key) if key is not None]
+        derived = _prompts_in_productions(session, voice.id)
+        removed = [
+            key for key in (voice.prompt_key, voice.embeddings_key, *derived) if key is not None
+        ]
         for key in removed:
             store.delete(key)
         voice.state = VoiceState.ERASED
@@ -435,3 +439,23 @@ def _finish_erasure(
                 detail={"removed": removed, "digest": voice.digest},
             )
         )
+
+
+def _prompts_in_productions(session: Session, voice_id: int) -> list[str]:
+    """Take the voice's prompt out of its productions' weights; returns the keys it lay under."""
+    mine = {"voice_id": voice_id}
+    found = session.scalars(
+        text(
+            "SELECT DISTINCT weights -> 'prompt' ->> 'key' AS key FROM production"
+            " WHERE voice_id = :voice_id AND weights ? 'prompt' ORDER BY key"
+        ),
+        mine,
+    ).all()
+    session.execute(
+        text(
+            "UPDATE production SET weights = weights - 'prompt'"
+            " WHERE voice_id = :voice_id AND weights ? 'prompt'"
+        ),
+        mine,
+    )
+    return list(found)

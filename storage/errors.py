@@ -9,7 +9,10 @@ StorageError                 what, where, and what to do; its text is shown to t
 │   ├── ApprovalRefused          not approved, or something changed since
 │   ├── ActorMissing             a change of state without saying who and why
 │   ├── RecordProtected          an append-only or immutable record was to be changed
-│   └── ConflictRefused          it exists already, with other content
+│   ├── ConflictRefused          it exists already, with other content
+│   ├── ReviewOutdated           somebody else decided, or the audio changed, since the page was read
+│   ├── LoginRefused             wrong name or password, or a closed account
+│   └── TooManyAttempts          too many failed attempts to log in
 ├── LeaseLost                a late writer with an old lease number
 ├── ObjectStoreError         bytes cannot be stored or read
 │   ├── ObjectMissing            no object under this key
@@ -59,6 +62,18 @@ class RecordProtected(Refused):
 
 class ConflictRefused(Refused):
     """It exists already, with other content."""
+
+
+class ReviewOutdated(Refused):
+    """Somebody else decided, or the audio changed, since the page was read."""
+
+
+class LoginRefused(Refused):
+    """Wrong name or password, or a closed account: which of them is not said."""
+
+
+class TooManyAttempts(Refused):
+    """Too many failed attempts to log in; the password was not looked at."""
 
 
 class LeaseLost(StorageError):

@@ -13,6 +13,11 @@ ENROLLED = ("voices/", "consents/", "manuscripts/", "weights/")
 
 PRODUCTIONS = "productions/"
 RELEASES = "releases/"
+"""Where a grant's files wait until all of them are final."""
+
+PUBLISHED = "release/"
+CATALOGUE = "catalogue/"
+"""Pages about the releases; they are written anew whenever one comes or goes, and no row names them."""
 
 
 def digest_of(data: bytes) -> str:
@@ -65,6 +70,11 @@ def window_part(
     )
 
 
+def published(release_digest: str, path: str = "") -> str:
+    """Key of a file of a published release, or the prefix of all of them."""
+    return f"{PUBLISHED}{release_digest}/{path}"
+
+
 def release_file(prefix: str, path: str) -> str:
-    """Key of a file of a release."""
+    """Key of a file of a release that is not published yet."""
     return str(PurePosixPath(prefix) / path)

@@ -455,15 +455,17 @@ class Release(Base):
         CheckConstraint(f"content_digest ~ {DIGEST}", name="content_digest"),
         CheckConstraint(f"release_digest ~ {DIGEST}", name="release_digest"),
         CheckConstraint(
-            "state <> 'published' OR (release_digest IS NOT NULL AND manifest_key IS NOT NULL"
-            " AND published_at IS NOT NULL)",
+            "state IN ('granted', 'abandoned') OR (release_digest IS NOT NULL"
+            " AND manifest_key IS NOT NULL AND published_at IS NOT NULL)",
             name="published",
         ),
+        CheckConstraint("(state = 'withdrawn') = (withdrawn_at IS NOT NULL)", name="withdrawn"),
+        CheckConstraint("state <> 'superseded' OR superseded_by IS NOT NULL", name="superseded"),
         Index(
             "uq_release_production",
             "production_id",
             unique=True,
-            postgresql_where=text("state <> 'abandoned'"),
+            postgresql_where=text("state NOT IN ('abandoned', 'withdrawn')"),
         ),
     )
 
@@ -473,7 +475,7 @@ class Release(Base):
     consent_id: Mapped[int] = mapped_column(ForeignKey("consent.id"))
     content_digest: Mapped[str]
     prefix: Mapped[str]
-    """Where in the object store its files and manifest go."""
+    """Where in the object store its files wait until all are final."""
     state: Mapped[str] = mapped_column(server_default=ReleaseState.GRANTED)
     token: Mapped[UUID]
     """Publish token: the fence on every write of this release; a new grant makes a new one."""
@@ -483,6 +485,8 @@ class Release(Base):
     release_digest: Mapped[str | None]
     manifest_key: Mapped[str | None]
     published_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    superseded_by: Mapped[int | None] = mapped_column(ForeignKey("release.id"))
 
     files: Mapped[list["ReleaseFile"]] = relationship(order_by="ReleaseFile.path")
 

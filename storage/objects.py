@@ -68,8 +68,18 @@ class ObjectInfo:
 class ObjectStore(Protocol):
     """What both back ends do. `digest` arguments and results are SHA-256 in lower-case hexadecimal."""
 
-    def put(self, key: str, source: Source, *, if_absent: bool = False) -> Stored:
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        if_absent: bool = False,
+        content_type: str = "",
+        cache_control: str = "",
+    ) -> Stored:
         """Store bytes, a file or a stream under `key`, durably and all or nothing.
+
+        `content_type` and `cache_control` are what S3 serves the object with; a folder serves nothing.
 
         Raises
         ------
@@ -78,6 +88,16 @@ class ObjectStore(Protocol):
             a request whose answer was lost: use `put_once` for bytes that are known.)
         StoreFull, StoreUnavailable
             Nothing was stored.
+        """
+
+    def copy(
+        self, source_key: str, key: str, *, content_type: str = "", cache_control: str = ""
+    ) -> None:
+        """Store an object under another key too, inside the store, over whatever is there.
+
+        Raises
+        ------
+        ObjectMissing, StoreFull, StoreUnavailable
         """
 
     def get(self, key: str, *, digest: str | None = None) -> bytes:
@@ -128,7 +148,14 @@ def open_store(address: str, *, endpoint: str | None = None) -> ObjectStore:
     return FolderStore(Path(address))
 
 
-def put_once(store: ObjectStore, key: str, source: bytes | Path) -> Stored:
+def put_once(
+    store: ObjectStore,
+    key: str,
+    source: bytes | Path,
+    *,
+    content_type: str = "",
+    cache_control: str = "",
+) -> Stored:
     """Store bytes under a key that belongs to these bytes alone; storing them again is no error.
 
     Raises
@@ -137,7 +164,9 @@ def put_once(store: ObjectStore, key: str, source: bytes | Path) -> Stored:
         Where other bytes are under the key.
     """
     try:
-        return store.put(key, source, if_absent=True)
+        return store.put(
+            key, source, if_absent=True, content_type=content_type, cache_control=cache_control
+        )
     except ObjectExists:
         digest, size = _digest_of(source)
         try:
@@ -184,7 +213,15 @@ class FolderStore:
         """Return where an object's file is."""
         return self.root / _checked(key)
 
-    def put(self, key: str, source: Source, *, if_absent: bool = False) -> Stored:
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        if_absent: bool = False,
+        content_type: str = "",
+        cache_control: str = "",
+    ) -> Stored:
         """See `ObjectStore.put`."""
         path = self.path(key)
         if if_absent and path.exists():
@@ -197,6 +234,24 @@ class FolderStore:
         finally:
             fresh.unlink(missing_ok=True)
         return stored
+
+    def copy(
+        self, source_key: str, key: str, *, content_type: str = "", cache_control: str = ""
+    ) -> None:
+        """See `ObjectStore.copy`; where the file system can, both names are of one file."""
+        source, path = self.path(source_key), self.path(key)
+        fresh = self.root / UNFINISHED / secrets.token_hex(16)
+        try:
+            with _full(self.root, key):
+                try:
+                    os.link(source, fresh)
+                except FileNotFoundError:
+                    raise _missing(source_key) from None
+                except OSError:
+                    _write(fresh, key, source)
+                self._name(fresh, path, if_absent=False)
+        finally:
+            fresh.unlink(missing_ok=True)
 
     def get(self, key: str, *, digest: str | None = None) -> bytes:
         """See `ObjectStore.get`."""
@@ -353,9 +408,21 @@ class S3Store:
                     raise
                 self._client.create_bucket(Bucket=self.bucket)
 
-    def put(self, key: str, source: Source, *, if_absent: bool = False) -> Stored:
+    def put(
+        self,
+        key: str,
+        source: Source,
+        *,
+        if_absent: bool = False,
+        content_type: str = "",
+        cache_control: str = "",
+    ) -> Stored:
         """See `ObjectStore.put`."""
-        where = {"Bucket": self.bucket, "Key": self._full(key)}
+        where = {
+            "Bucket": self.bucket,
+            "Key": self._full(key),
+            **_headers(content_type, cache_control),
+        }
         condition = {"IfNoneMatch": "*"} if if_absent else {}
         with _opened(source) as file, self._errors(key):
             first = _read_fully(file, PART_BYTES)
@@ -370,6 +437,20 @@ class S3Store:
             if self._is_there(key):  # spare the upload; the condition decides below
                 raise ObjectExists(f"there is an object under {key} already")
             return self._put_whole(key, first, file, where)
+
+    def copy(
+        self, source_key: str, key: str, *, content_type: str = "", cache_control: str = ""
+    ) -> None:
+        """See `ObjectStore.copy`; S3 copies up to 5 GiB in one request."""
+        with self._errors(source_key):
+            self._client.copy_object(
+                Bucket=self.bucket,
+                Key=self._full(key),
+                CopySource={"Bucket": self.bucket, "Key": self._full(source_key)},
+                MetadataDirective="REPLACE",
+                ChecksumAlgorithm="SHA256",
+                **_headers(content_type, cache_control),
+            )
 
     def get(self, key: str, *, digest: str | None = None) -> bytes:
         """See `ObjectStore.get`."""
@@ -463,7 +544,11 @@ class S3Store:
 
     def _put_parts(self, key: str, first: bytes, file: BinaryIO, where: dict[str, str]) -> Stored:
         upload = self._client.create_multipart_upload(ChecksumAlgorithm="SHA256", **where)
-        name = {**where, "UploadId": upload["UploadId"]}
+        name = {
+            "Bucket": where["Bucket"],
+            "Key": where["Key"],
+            "UploadId": upload["UploadId"],
+        }
         try:
             digest, size, piece = sha256(), 0, first
             parts: Parts = []
@@ -517,6 +602,11 @@ class S3Store:
         if status in {401, 403}:
             return ObjectStoreError(f"the S3 service denies {what}; check the credentials")
         return ObjectStoreError(f"the S3 service refuses {what}")
+
+
+def _headers(content_type: str, cache_control: str) -> dict[str, str]:
+    wanted = {"ContentType": content_type, "CacheControl": cache_control}
+    return {name: value for name, value in wanted.items() if value}
 
 
 def _checked(key: str) -> str:

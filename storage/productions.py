@@ -266,12 +266,7 @@ def decide(
         Where the digest is not the last report's, or the content changed since that report.
     """
     production = lock(session, production_id)
-    last = session.scalars(
-        select(QaReport)
-        .where(QaReport.production_id == production_id)
-        .order_by(QaReport.id.desc())
-        .limit(1)
-    ).one_or_none()
+    last = last_report(session, production_id)
     if last is None or last.digest != report_digest:
         shown = last.digest if last else "none yet"
         raise ApprovalRefused(
@@ -458,11 +453,44 @@ def chosen_takes(session: Session, chapter_id: int) -> list[tuple[Window, Take]]
     return [(window, take) for window, take in rows]
 
 
+def window_spans(session: Session, chapter_id: int) -> list[tuple[int, int]]:
+    """Return the unit spans `[start, end)` of a chapter's windows, in order."""
+    rows = session.execute(
+        select(Window.unit_start, Window.unit_end)
+        .where(Window.chapter_id == chapter_id)
+        .order_by(Window.number)
+    )
+    return [(start, end) for start, end in rows]
+
+
 def takes(session: Session, window_id: int) -> Sequence[Take]:
     """Return all takes of a window, first first."""
     return session.scalars(
         select(Take).where(Take.window_id == window_id).order_by(Take.number)
     ).all()
+
+
+def last_report(session: Session, production_id: int) -> QaReport | None:
+    """Return the report filed last, which is the one to decide on; none where none was filed."""
+    return session.scalars(
+        select(QaReport)
+        .where(QaReport.production_id == production_id)
+        .order_by(QaReport.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def faulty_windows(session: Session, production_id: int) -> int:
+    """Count the windows whose chosen take failed its check and was kept as the best there was."""
+    return int(
+        session.scalar(
+            select(func.count())
+            .select_from(Window)
+            .join(Take, (Take.window_id == Window.id) & (Take.number == Window.chosen_take))
+            .where(Window.production_id == production_id, Take.verdict == "fail")
+        )
+        or 0
+    )
 
 
 def events(session: Session, production_id: int) -> Sequence[Event]:

@@ -214,6 +214,8 @@ class Queue:
         How long a lease holds without a heartbeat, in seconds.
     max_attempts : int
         Attempts before a dead letter.
+    production_id : int, optional
+        The only production to lease work of; none: of all.
     """
 
     def __init__(
@@ -223,12 +225,14 @@ class Queue:
         *,
         lease_s: float = LEASE_S,
         max_attempts: int = MAX_ATTEMPTS,
+        production_id: int | None = None,
     ) -> None:
         self.engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self.worker = worker
         self.lease_s = lease_s
         self.max_attempts = max_attempts
+        self.production_id = production_id
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -460,6 +464,22 @@ class Queue:
 
         return self._transaction("the lease ran out", work)
 
+    def leasing_workers(self) -> list[str]:
+        """Return the names of the workers that hold leases, alive or not."""
+        with self.engine.connect() as connection:
+            return sorted(row["leased_by"] for row in _all(connection, "leasing_workers"))
+
+    def expire(self, workers: Sequence[str]) -> Reclaimed:
+        """Let the leases of workers that are known to be dead run out, and `reclaim`."""
+
+        def work(connection: Connection) -> None:
+            _run(connection, "expire_windows", workers=list(workers))
+            _run(connection, "expire_chapters", workers=list(workers))
+
+        if workers:
+            self._transaction("the worker is dead", work)
+        return self.reclaim()
+
     def depth(self) -> dict[str, int]:
         """Return how much work stands in each state, chapters under `chapter <state>`."""
         with self.engine.connect() as connection:
@@ -502,6 +522,7 @@ class Queue:
             busy=busy,
             limit=limit,
             lease_s=self.lease_s,
+            production_id=self.production_id,
         )
         return [{k: v for k, v in row.items() if k not in {"who", "why"}} for row in rows]
 

@@ -13,6 +13,7 @@ WITH picked AS (
     FROM "window"
     WHERE state = :ready
       AND rank IS NOT NULL
+      AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
       AND (not_before IS NULL OR not_before <= now())
       AND lectern_work_refusal(production_id) IS NULL
     ORDER BY rank, id
@@ -48,6 +49,7 @@ WITH picked AS (
     FROM chapter
     WHERE state = :ready
       AND rank IS NOT NULL
+      AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
       AND (not_before IS NULL OR not_before <= now())
       AND lectern_work_refusal(production_id) IS NULL
     ORDER BY rank, id
@@ -82,6 +84,20 @@ SET lease_until = now() + :lease_s * interval '1 second'
 FROM unnest(CAST(:ids AS bigint[]), CAST(:leases AS bigint[])) AS held (id, lease)
 WHERE c.id = held.id AND c.lease = held.lease AND c.leased_by IS NOT NULL
 RETURNING c.id;
+
+-- name: leasing_workers
+SELECT DISTINCT leased_by FROM "window" WHERE state IN ('rendering', 'judging', 'rereading')
+UNION
+SELECT leased_by FROM chapter WHERE state IN ('reading', 'mastering');
+
+-- name: expire_windows
+-- The leases of workers that are known to be dead run out now, not when their time is over.
+UPDATE "window" SET lease_until = now() - interval '1 microsecond'
+WHERE state IN ('rendering', 'judging', 'rereading') AND leased_by = ANY (CAST(:workers AS text[]));
+
+-- name: expire_chapters
+UPDATE chapter SET lease_until = now() - interval '1 microsecond'
+WHERE state IN ('reading', 'mastering') AND leased_by = ANY (CAST(:workers AS text[]));
 
 -- name: fence_readings
 -- Locks the chapters whose lease and cursor still stand; the next two statements write for these only.

@@ -1,12 +1,14 @@
 """Publishing: the grant of a publish token, the files recorded under it, and the moment of publication.
 
 A release is all or nothing. `grant` checks consent, approval and that nothing changed since, and gives a
-token that fences every later step. Files are signed once, stored by conditional puts and recorded; whoever
-takes over reuses the recorded bytes. The manifest goes last, inside `finalise`, which checks everything again
-and holds the consent while the manifest is put: a revocation waits, or comes first and stops it.
+token that fences every later step. Files are signed once, stored by conditional puts under the grant's own
+prefix and recorded; whoever takes over reuses the recorded bytes. When all are final their digest is known:
+`settle` gives them their places under `release/<digest>/`, where they are no release yet. The manifest goes
+last, inside `finalise`, which checks everything again and holds the consent while the manifest is put: a
+revocation waits, or comes first and stops it. Later a release can be superseded or withdrawn.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +16,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, func, literal, select, text
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from storage import keys
 from storage.database import transaction
@@ -26,13 +28,19 @@ from storage.errors import (
     LeaseLost,
     TransitionRefused,
 )
-from storage.models import Consent, Production, Release, ReleaseFile, Review
+from storage.models import Consent, Manuscript, Production, Release, ReleaseFile, Review, Voice
 from storage.objects import ObjectStore
 from storage.productions import lock
 from storage.states import ProductionState, ReleaseState
 
 TOKEN_S = 300.0
 """How long a publish token holds without a heartbeat; afterwards another publisher may take over."""
+
+FOREVER = "public, max-age=31536000, immutable"
+"""Cache header of what lies under a digest: it never changes."""
+
+CATALOGUE_LOCK = 0x6C656374
+"""Advisory lock of those who write the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,19 +143,71 @@ def record_file(
 
 def recorded_files(engine: Engine, grant: Grant) -> Sequence[ReleaseFile]:
     """Return the files stored so far, by path: a publisher that takes over goes on from them."""
+    return files_of(engine, grant.release_id)
+
+
+def files_of(engine: Engine, release_id: int) -> Sequence[ReleaseFile]:
+    """Return a release's files, by path."""
     with Session(engine) as session:
         return session.scalars(
             select(ReleaseFile)
-            .where(ReleaseFile.release_id == grant.release_id)
+            .where(ReleaseFile.release_id == release_id)
             .order_by(ReleaseFile.path)
         ).all()
+
+
+def settle(
+    engine: Engine,
+    store: ObjectStore,
+    grant: Grant,
+    *,
+    release_digest: str,
+    content_types: Mapping[str, str],
+) -> None:
+    """Give the recorded files their places under the release's digest; doing it again is no error.
+
+    The digest is written down first, so that what a killed publisher leaves there can be found.
+
+    Parameters
+    ----------
+    engine, store : Engine, ObjectStore
+        Lectern's database and the object store.
+    grant : Grant
+        The token.
+    release_digest : str
+        Digest over the final bytes.
+    content_types : mapping
+        Media type of each recorded file, by path.
+
+    Raises
+    ------
+    LeaseLost
+        The token is another publisher's by now.
+    ConflictRefused
+        The same recorded files had another digest before: this is not what was going to be published.
+    """
+    with transaction(engine, actor=grant.publisher, reason="all files are final") as session:
+        release = _fenced(session, grant)
+        if release.release_digest not in (None, release_digest):
+            raise ConflictRefused(
+                f"release {grant.release_id} was going to be {release.release_digest}, not"
+                f" {release_digest}: give the grant up and publish anew"
+            )
+        release.release_digest = release_digest
+    for file in recorded_files(engine, grant):
+        store.copy(
+            file.key,
+            keys.published(release_digest, file.path),
+            content_type=content_types[file.path],
+            cache_control=FOREVER,
+        )
 
 
 @contextmanager
 def finalise(
     engine: Engine, grant: Grant, *, manifest_path: str, release_digest: str
 ) -> Iterator[str]:
-    """Publish: yields the manifest's key, to be put there, once, inside the `with`.
+    """Publish what was settled: yields the manifest's key, to be put there, once, inside the `with`.
 
     Consent and approval are checked again and the consent is held until the manifest is there and the release
     is marked as published; if the `with` is left by an exception, nothing is published.
@@ -159,16 +219,18 @@ def finalise(
     grant : Grant
         The token.
     manifest_path : str
-        The manifest's place under the release's prefix.
+        The manifest's place under `release/<digest>/`.
     release_digest : str
-        Digest over the final bytes.
+        Digest over the final bytes, as settled.
 
     Raises
     ------
     LeaseLost, ConsentRefused, ApprovalRefused
         Before anything is put.
+    TransitionRefused
+        The files were not settled under this digest.
     """
-    key = keys.release_file(grant.prefix, manifest_path)
+    key = keys.published(release_digest, manifest_path)
     with transaction(engine, actor=grant.publisher, reason="the manifest is stored") as session:
         production = lock(session, grant.production_id)
         session.execute(
@@ -176,13 +238,138 @@ def finalise(
         )
         release = _fenced(session, grant)
         _check(session, production, release)
+        if release.release_digest != release_digest:
+            raise TransitionRefused(f"the files of release {release.id} are not in their places")
         yield key
+        for file in release.files:
+            file.key = keys.published(release_digest, file.path)
         release.state = ReleaseState.PUBLISHED
-        release.release_digest = release_digest
         release.manifest_key = key
         release.published_at = func.now()
         session.flush()
         production.state = ProductionState.PUBLISHED
+
+
+def clear_waiting(store: ObjectStore, grant: Grant) -> None:
+    """Remove the files that waited under the grant's prefix, once the release is published."""
+    for found in list(store.list(f"{grant.prefix}/")):
+        store.delete(found.key)
+
+
+def published(engine: Engine, production_id: int) -> Release | None:
+    """Return the production's release that stands (published or superseded), if there is one."""
+    with Session(engine, expire_on_commit=False) as session:
+        return session.scalars(
+            select(Release).where(
+                Release.production_id == production_id,
+                Release.state.in_((ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED)),
+            )
+        ).one_or_none()
+
+
+def supersede(
+    engine: Engine, production_id: int, *, by_production_id: int, actor: str, reason: str
+) -> None:
+    """Mark a production's release as replaced by another's; its files stay.
+
+    Raises
+    ------
+    TransitionRefused
+        Either has no published release, or they are the same.
+    """
+    with transaction(engine, actor=actor, reason=reason) as session:
+        old, new = (_standing(session, one) for one in (production_id, by_production_id))
+        if old.id == new.id:
+            raise TransitionRefused("a release cannot supersede itself")
+        old.state = ReleaseState.SUPERSEDED
+        old.superseded_by = new.id
+
+
+def withdraw(
+    engine: Engine, store: ObjectStore, production_id: int, *, actor: str, reason: str
+) -> str:
+    """Withdraw a production's release: say so first, then remove manifest and files; returns its digest.
+
+    Withdrawing again removes what a killed withdrawal left. The production can be published again.
+
+    Raises
+    ------
+    TransitionRefused
+        There never was a release to withdraw.
+    """
+    with transaction(engine, actor=actor, reason=reason) as session:
+        lock(session, production_id)
+        release = session.scalars(
+            select(Release)
+            .where(
+                Release.production_id == production_id,
+                Release.state.notin_((ReleaseState.GRANTED, ReleaseState.ABANDONED)),
+            )
+            .order_by(Release.id.desc())
+            .limit(1)
+            .with_for_update()
+        ).one_or_none()
+        if release is None or release.release_digest is None:
+            raise TransitionRefused(f"production {production_id} has no release to withdraw")
+        if release.state != ReleaseState.WITHDRAWN:
+            release.state = ReleaseState.WITHDRAWN
+            release.withdrawn_at = func.now()
+        digest, manifest_key = release.release_digest, release.manifest_key
+    if manifest_key:
+        store.delete(manifest_key)
+    _remove_published(store, digest)
+    return digest
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A release as the catalogue lists it."""
+
+    release_id: int
+    production_id: int
+    title: str
+    authors: tuple[str, ...]
+    voice: str
+    state: str
+    digest: str
+    published_at: datetime
+    withdrawn_at: datetime | None
+    superseded_by: str | None
+
+
+@contextmanager
+def listing(engine: Engine) -> Iterator[list[Listed]]:
+    """Yield all releases ever published, newest first.
+
+    One caller at a time: a catalogue written inside the `with` is never older than the last.
+    """
+    newer = aliased(Release)
+    with Session(engine) as session, session.begin():
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": CATALOGUE_LOCK})
+        rows = session.execute(
+            select(Release, Manuscript, Voice.name, newer.release_digest)
+            .join(Production, Production.id == Release.production_id)
+            .join(Manuscript, Manuscript.id == Production.manuscript_id)
+            .join(Voice, Voice.id == Production.voice_id)
+            .outerjoin(newer, newer.id == Release.superseded_by)
+            .where(Release.published_at.is_not(None))
+            .order_by(Release.published_at.desc(), Release.id.desc())
+        ).all()
+        yield [
+            Listed(
+                release_id=release.id,
+                production_id=release.production_id,
+                title=manuscript.title,
+                authors=tuple(manuscript.authors),
+                voice=voice,
+                state=release.state,
+                digest=release.release_digest,
+                published_at=release.published_at,
+                withdrawn_at=release.withdrawn_at,
+                superseded_by=superseded_by,
+            )
+            for release, manuscript, voice, superseded_by in rows
+        ]
 
 
 def abandon(engine: Engine, grant: Grant, *, reason: str) -> None:
@@ -212,26 +399,52 @@ def unfinished(engine: Engine) -> Sequence[int]:
         ).all()
 
 
-def withdraw_unpublished(engine: Engine, store: ObjectStore, manifest_path: str) -> list[int]:
-    """Remove manifests whose publisher was killed after the put and whose release was then given up.
+def withdraw_unpublished(engine: Engine, store: ObjectStore) -> list[int]:
+    """Remove what publishers left under a digest whose release was then given up, manifests above all.
 
-    Returns the ids of those releases. Their files are orphans, which the sweep of `storage.retention` takes.
+    Returns the ids of those releases.
     """
     withdrawn = []
+    live = aliased(Release)
+    stands = select(live.id).where(
+        live.release_digest == Release.release_digest, live.state != ReleaseState.ABANDONED
+    )
     with Session(engine) as session:
         given_up = session.execute(
-            select(Release.id, Release.prefix).where(Release.state == ReleaseState.ABANDONED)
+            select(Release.id, Release.release_digest).where(
+                Release.state == ReleaseState.ABANDONED,
+                Release.release_digest.is_not(None),
+                ~stands.exists(),
+            )
         ).all()
-    for release_id, prefix in given_up:
-        key = keys.release_file(prefix, manifest_path)
-        if any(found.key == key for found in store.list(key)):
-            store.delete(key)
+    for release_id, digest in given_up:
+        if _remove_published(store, digest):
             withdrawn.append(release_id)
     return withdrawn
 
 
+def _remove_published(store: ObjectStore, release_digest: str) -> int:
+    """Remove everything under a digest; returns how many objects."""
+    found = [one.key for one in store.list(keys.published(release_digest))]
+    for key in found:
+        store.delete(key)
+    return len(found)
+
+
+def _standing(session: Session, production_id: int) -> Release:
+    release = session.scalars(
+        select(Release)
+        .where(Release.production_id == production_id, Release.state == ReleaseState.PUBLISHED)
+        .with_for_update()
+    ).one_or_none()
+    if release is None:
+        raise TransitionRefused(f"production {production_id} has no published release")
+    return release
+
+
 def _begin(session: Session, production: Production) -> Release:
-    if production.state != ProductionState.APPROVED:
+    again = production.state == ProductionState.PUBLISHED and not _stands(session, production.id)
+    if production.state != ProductionState.APPROVED and not again:
         raise TransitionRefused(
             f"production {production.id} is {production.state}, not approved: it cannot be published"
         )
@@ -258,6 +471,12 @@ def _begin(session: Session, production: Production) -> Release:
     session.flush()
     release.prefix = f"{keys.RELEASES}{release.id}"
     return release
+
+
+def _stands(session: Session, production_id: int) -> bool:
+    standing = Release.state.in_((ReleaseState.PUBLISHED, ReleaseState.SUPERSEDED))
+    found = select(Release.id).where(Release.production_id == production_id, standing)
+    return session.scalar(select(found.exists())) or False
 
 
 def _take_over(session: Session, production: Production) -> Release:

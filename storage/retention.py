@@ -11,6 +11,7 @@ from itertools import islice
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
+from storage import keys
 from storage.database import DELETION_LOCK, transaction
 from storage.models import Event
 from storage.objects import ObjectInfo, ObjectStore
@@ -40,8 +41,9 @@ SELECT DISTINCT key FROM (
     UNION ALL SELECT audio_key FROM take
     UNION ALL SELECT key FROM qa_report
     UNION ALL SELECT release_file.key FROM release_file
-        JOIN release ON release.id = release_id AND release.state <> 'abandoned'
-    UNION ALL SELECT manifest_key FROM release WHERE state <> 'abandoned'
+        JOIN release ON release.id = release_id
+        AND release.state NOT IN ('abandoned', 'withdrawn')
+    UNION ALL SELECT manifest_key FROM release WHERE state NOT IN ('abandoned', 'withdrawn')
 ) AS keys
 WHERE key IS NOT NULL
 """
@@ -199,7 +201,9 @@ def _orphans(
                 {"keys": [one.key for one in old]},
             ).scalars()
         )
-        yield from (one for one in old if one.key not in known)
+        yield from (
+            one for one in old if one.key not in known and not one.key.startswith(keys.CATALOGUE)
+        )
 
 
 def _prepare(connection: Connection, statement: str) -> None:

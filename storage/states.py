@@ -1,6 +1,6 @@
 """The states of everything that has states, and the only steps between them.
 
-The database enforces the same tables by triggers (migration 0002); a test proves the two agree,
+The database enforces the same tables by triggers (migrations 0002 and 0003); a test proves the two agree,
 pair by pair.
 """
 
@@ -66,11 +66,20 @@ class WindowState(StrEnum):
 
 
 class ReleaseState(StrEnum):
-    """A release: granted a publish token, then published or given up."""
+    """A release: granted a publish token, then published or given up; in the end replaced or withdrawn."""
 
     GRANTED = "granted"
     PUBLISHED = "published"
     ABANDONED = "abandoned"
+    SUPERSEDED = "superseded"  # still there; a newer one is to be used
+    WITHDRAWN = "withdrawn"  # its files are gone from the store
+
+
+class AccountState(StrEnum):
+    """An account of the review app; a closed one may not log in."""
+
+    ACTIVE = "active"
+    CLOSED = "closed"
 
 
 class Stage(StrEnum):
@@ -98,6 +107,7 @@ PRODUCTION_STEPS: Steps = {
     "approved": ("publishing", "producing", "rejected", "refused", "cancelled"),
     "rejected": ("approved", "producing", "refused", "cancelled"),
     "publishing": ("published", "approved", "refused"),
+    "published": ("publishing",),  # once its release is withdrawn
     "failed": ("submitted", "producing", "refused", "cancelled"),
     "refused": ("submitted", "producing", "cancelled"),
 }
@@ -124,7 +134,13 @@ WINDOW_STEPS: Steps = {
     "dead": ("redo", "read", "rendered"),
 }
 
-RELEASE_STEPS: Steps = {"granted": ("published", "abandoned")}
+RELEASE_STEPS: Steps = {
+    "granted": ("published", "abandoned"),
+    "published": ("superseded", "withdrawn"),
+    "superseded": ("withdrawn",),
+}
+
+ACCOUNT_STEPS: Steps = {"active": ("closed",), "closed": ("active",)}
 
 STEPS: dict[str, Steps] = {
     "voice": VOICE_STEPS,
@@ -133,6 +149,7 @@ STEPS: dict[str, Steps] = {
     "chapter": CHAPTER_STEPS,
     "window": WINDOW_STEPS,
     "release": RELEASE_STEPS,
+    "account": ACCOUNT_STEPS,
 }
 """All legal steps by table."""
 
@@ -158,4 +175,4 @@ OPEN_PRODUCTIONS = (
 """States in which a production lives on a consent: revoking it refuses the production."""
 
 CLOSED_PRODUCTIONS = (ProductionState.PUBLISHED, ProductionState.CANCELLED)
-"""States that nothing leaves."""
+"""States that no work leaves."""

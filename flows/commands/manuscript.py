@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from flows.terminal import Exit, Json, console, errors_said, failed, progress_bar
+from flows.terminal import Exit, Json, console, errors_said, progress_bar
 
 
 def chapters(book: Path, as_json: Json = False) -> None:
@@ -59,47 +58,44 @@ def narrate(
     lexicon: Annotated[Path | None, typer.Option(help="The book's pronunciations (TOML).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Narrate a manuscript: FLAC and MP3 a chapter, an M4B of the whole, and release.json."""
-    from flows.narrate import default_device
+    """Narrate a manuscript: FLAC and MP3 a chapter, an M4B of the whole, and release.json.
+
+    Run again after it was interrupted, it goes on from the last window that was finished.
+    """
+    from flows.intake import check, narrator_named, read_wish
     from flows.narrate import narrate as narrate_book
+    from flows.services import services
     from flows.settings import Settings
-    from flows.voices import UnknownVoice, find_voice
-    from generation.voices import load_cast
 
     with errors_said(), progress_bar() as bar:
-        task = bar.add_task("reading", total=None)
-        with TemporaryDirectory() as folder:
-            try:
-                found = find_voice(voice, Settings(), Path(folder), consent, own_voice)
-            except UnknownVoice as error:
-                failed(error)
-                raise typer.Exit(Exit.USAGE) from error
-            if found.experimental:
-                console.print(f"lectern: the voice {found.name} is experimental: listen closely")
-            cast = load_cast(found, default_device())
-        done = narrate_book(
-            book,
-            cast,
-            out,
-            chapters,
-            seed,
-            lexicon,
-            lambda p: bar.update(
-                task,
-                total=p.expected_s,
-                completed=p.made_s,
-                description="narrating" if p.made_s < p.expected_s else "mastering",
-            ),
-        )
+        task = bar.add_task("starting", total=1.0)
+        wish = read_wish(chapters, seed, lexicon)
+        check(book, wish)
+        with services(Settings()) as opened:
+            narrator = narrator_named(opened, voice, "lectern narrate", consent, own_voice)
+            if narrator.experimental:
+                console.print(f"lectern: the voice {voice} is experimental: listen closely")
+            done = narrate_book(
+                opened,
+                book,
+                narrator,
+                out,
+                wish,
+                report=lambda p: bar.update(task, completed=p.share, description=p.what),
+            )
     release = done.release
     if as_json:
-        print(json.dumps({"out": str(done.out), "duration_s": release.duration_s,
-                          "chapters": len(release.chapters), "forced": done.forced,
-                          "content_digest": release.content_digest}))  # fmt: skip
+        print(json.dumps({"out": str(done.out), "production": done.production_id,
+                          "duration_s": release.duration_s, "chapters": len(release.chapters),
+                          "faulty_windows": done.faulty, "verdict": done.verdict,
+                          "report": done.report_digest, "content_digest": done.content_digest}))  # fmt: skip
     else:
         minutes = release.duration_s / 60
         print(f"{release.book.title}: {len(release.chapters)} chapters, {minutes:.1f} minutes")
         print(done.out)
-    if done.forced:
-        console.print(f"lectern: {done.forced} advances were forced; listen before you publish")
+    if done.verdict != "pass" or done.faulty:
+        console.print(
+            f"lectern: the report says {done.verdict}, {done.faulty} windows were kept with a fault:"
+            f" listen before you publish ({done.out / 'qa-report.json'})"
+        )
         raise typer.Exit(Exit.NEEDS_REVIEW)

@@ -24,7 +24,7 @@ def evaluate(
     from flows.evaluate import evaluate as evaluate_cast
     from flows.evaluation_table import markdown
     from flows.heldout import passages
-    from flows.narrate import default_device
+    from flows.studio import default_device
     from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
@@ -56,7 +56,7 @@ def evaluate_voices(
     as_json: Json = False,
 ) -> None:
     """Measure voices by prompt: how like their speakers they are, on speakers kept out of training."""
-    from flows.narrate import default_device
+    from flows.studio import default_device
     from flows.voices_table import evaluate_voices as evaluate_speakers
     from flows.voices_table import markdown
     from generation.voices import house_voices, load_cast

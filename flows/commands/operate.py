@@ -1,8 +1,6 @@
 """Commands of operators: `lectern up`, `down`, `doctor`, `backup`, `restore` and `metrics`."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,33 +10,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.settings import Settings, SettingsError
-from flows.terminal import Exit, Json, console, failed
-from generation.errors import LecternError
+from flows.terminal import Exit, Json, console, errors_said
 
 if TYPE_CHECKING:
     from storage.backup import Backup
 
 
-@contextmanager
-def _errors_said() -> Iterator[None]:
-    """Turn deliberate errors into one plain line; a setting that cannot be used is wrong usage."""
-    from storage.errors import StorageError
-
-    try:
-        yield
-    except SettingsError as error:
-        failed(error)
-        raise typer.Exit(Exit.USAGE) from error
-    except (LecternError, StorageError, OSError) as error:
-        raise failed(error) from error
-
-
 def up(as_json: Json = False) -> None:
     """Start all that the home runs (PostgreSQL, Prefect, its deployments), and keep it until `down`."""
+    from flows.settings import Settings
     from flows.up import up as start
 
-    with _errors_said(), console.status("starting"):
+    with errors_said(), console.status("starting"):
         done = start(Settings())
     if as_json:
         print(json.dumps(asdict(done)))
@@ -52,14 +35,15 @@ def up(as_json: Json = False) -> None:
 
 def down(as_json: Json = False) -> None:
     """Stop all that the home runs, whoever started or uses it; what was committed stays."""
+    from flows.settings import Settings
     from flows.up import down as stop
 
-    with _errors_said():
+    with errors_said():
         troubles = stop(Settings())
     if as_json:
         print(json.dumps({"stopped": not troubles, "troubles": troubles}))
     for trouble in troubles:
-        console.print(f"lectern: {trouble}", style="red", markup=False, highlight=False)
+        console.print(f"lectern: {trouble}", markup=False, highlight=False, soft_wrap=True)
     if troubles:
         raise typer.Exit(Exit.FAILED)
 
@@ -67,8 +51,9 @@ def down(as_json: Json = False) -> None:
 def doctor(as_json: Json = False) -> None:
     """Say what is missing or broken, and its cure; exit code 1 where something is."""
     from flows.doctor import Verdict, examine, worst
+    from flows.settings import Settings
 
-    with _errors_said(), console.status("examining"):
+    with errors_said(), console.status("examining"):
         checks = list(examine(Settings()))
     if as_json:
         print(json.dumps({"verdict": worst(checks), "checks": [asdict(one) for one in checks]}))
@@ -90,8 +75,9 @@ def backup(
 ) -> None:
     """Copy the whole state (databases, objects, settings without secrets) while work goes on."""
     from flows.rescue import backup as copy
+    from flows.settings import Settings
 
-    with _errors_said(), console.status("copying"):
+    with errors_said(), console.status("copying"):
         made = copy(Settings(), folder)
     _say_backup("backed up", made, as_json)
 
@@ -102,8 +88,9 @@ def restore(
 ) -> None:
     """Restore a backup into an empty home, after checking every digest of it."""
     from flows.rescue import restore as bring_back
+    from flows.settings import Settings
 
-    with _errors_said(), console.status("restoring"):
+    with errors_said(), console.status("restoring"):
         made = bring_back(Settings(), folder)
     _say_backup("restored", made, as_json)
 
@@ -118,8 +105,9 @@ def metrics(
 
     from flows.metrics import exposition, serve_factory
     from flows.services import services
+    from flows.settings import Settings
 
-    with _errors_said(), services(Settings()) as opened:
+    with errors_said(), services(Settings()) as opened:
         if port is not None:
             console.print(f"serving http://{host}:{port}/metrics", highlight=False)
             serve_factory(opened.engine, opened.settings, host, port)

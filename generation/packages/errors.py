@@ -2,7 +2,8 @@
 
 LecternError
 └── PackagingError          a place that cannot be delivered to, or a release that cannot be read
-    └── SubmissionError     metadata that cannot be used
+    ├── SigningError            no usable chain and key, or a signature that does not hold
+    └── ProvenanceError         a file's C2PA manifest is missing, damaged, or not ours
 """
 
 from generation.errors import LecternError
@@ -12,5 +13,9 @@ class PackagingError(LecternError):
     """A release that cannot be written where it was asked for, or cannot be read."""
 
 
-class SubmissionError(PackagingError):
-    """Metadata of a submission that cannot be used."""
+class SigningError(PackagingError):
+    """No usable certificate chain and key, or a signature that does not hold."""
+
+
+class ProvenanceError(PackagingError):
+    """A file's manifest is missing, damaged, or not ours."""

@@ -21,15 +21,15 @@ SYNTHESISED_VOICE = {"AI Voice": "07", "Authorized Voice Replica": "08"}
 
 ROLES = {
     "author": "A01", "illustrator": "A12", "introduction": "A24", "editor": "B01", "abridger": "B04",
-    "translator": "B06", "producer": "D01", "director": "D02", "sound engineer": "D99",
+    "translator": "B06", "producer": "D01", "director": "D02",
 }  # fmt: skip
 """List 17."""
 
 
-def record(edition: Edition, formats: tuple[str, ...] = ("A103", "A111")) -> bytes:
+def record(edition: Edition, formats: tuple[str, ...] = ("A103", "A107")) -> bytes:
     """Return the message with one product record.
 
-    `formats` are List 175 details: A103 MP3, A111 MPEG-4 (M4B).
+    `formats` are List 175 details: A103 MP3, A107 AAC (the M4B).
     """
     namespaces: Any = {None: NAMESPACE}  # the stubs know no default namespace
     message = etree.Element(f"{{{NAMESPACE}}}ONIXMessage", {"release": "3.0"}, nsmap=namespaces)

@@ -76,8 +76,6 @@ class Description:
         Chapters of the manuscript, and of the credits, by number; without them there is no EPUB.
     dated
         When the edition was approved, ISO 8601 in UTC.
-    base_url
-        Where the release's folder will be reached, for the podcast feed.
     """
 
     book: BookMeta
@@ -86,7 +84,6 @@ class Description:
     disclosure: str = AI_DISCLOSURE
     texts: Mapping[int, Chapter] = field(default_factory=dict)
     dated: str = DRAFTED
-    base_url: str = ""
 
 
 def master_and_package(
@@ -238,7 +235,7 @@ def _packaged(
         disclosure=description.disclosure,
         duration_s=edition.duration_s,
         chapters=delivered,
-        files=(*sound, *_around(edition, description.base_url)),
+        files=(*sound, *_around(edition)),
         content_digest=content,
     )
     write_whole(work / RELEASE_FILE, release.to_bytes())
@@ -348,12 +345,12 @@ def _listed(edition: Edition, track: _Track, levels: spec.Levels, seal: Seal) ->
     )
 
 
-def _around(edition: Edition, base_url: str) -> Iterator[FileEntry]:
+def _around(edition: Edition) -> Iterator[FileEntry]:
     """Write the packages that hold or name the sealed audio, and list them."""
     work = edition.folder
     made = audiobook.write_audiobook(edition)
     feed, record = work / "podcast.xml", work / "onix.xml"
-    feed.write_bytes(podcast.feed(edition, base_url))
+    feed.write_bytes(podcast.feed(edition))
     record.write_bytes(onix.record(edition))
     made += [(feed, "application/rss+xml"), (record, "application/xml")]
     if all(recording.text and recording.times.words for recording in edition.recordings):

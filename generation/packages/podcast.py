@@ -1,7 +1,7 @@
 """The book as a podcast: RSS 2.0 with iTunes and Podcasting 2.0 tags, and JSON chapters (1.2.0) by episode.
 
-Feeds need absolute addresses. `base_url` is where the release's folder can be reached; without it the
-addresses are relative, for a host that rewrites them.
+The addresses are relative to the release's folder, whose own name is not known before the feed is final;
+`absolute` completes them for where the folder can be reached.
 """
 
 import json
@@ -16,7 +16,6 @@ from generation.packages.edition import Edition, Recording, scene_starts
 
 ITUNES = "http://www.itunes.com/dtds/podcast-1.0.dtd"
 PODCAST = "https://podcastindex.org/namespace/1.0"
-ATOM = "http://www.w3.org/2005/Atom"
 
 
 def write_chapters(recording: Recording, path: Path) -> None:
@@ -36,23 +35,13 @@ def write_chapters(recording: Recording, path: Path) -> None:
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
-def feed(edition: Edition, base_url: str = "") -> bytes:
+def feed(edition: Edition) -> bytes:
     """Return the feed: an episode a recording, in serial order, each a minute younger than the last."""
-    base = f"{base_url.rstrip('/')}/" if base_url else ""
     book = edition.book
-    rss = etree.Element(
-        "rss", {"version": "2.0"}, nsmap={"itunes": ITUNES, "podcast": PODCAST, "atom": ATOM}
-    )
+    rss = etree.Element("rss", {"version": "2.0"}, nsmap={"itunes": ITUNES, "podcast": PODCAST})
     channel = etree.SubElement(rss, "channel")
     _add(channel, "title", book.title)
-    _add(channel, "link", base or "https://example.invalid/")
-    if base:
-        address = {
-            "href": f"{base}podcast.xml",
-            "rel": "self",
-            "type": "application/rss+xml",
-        }
-        etree.SubElement(channel, f"{{{ATOM}}}link", address)
+    _add(channel, "link", "contents.html")
     _add(channel, "description", f"{book.description}\n\n{edition.disclosure}".strip())
     _add(channel, "language", edition.language)
     _add(channel, "copyright", book.rights)
@@ -60,21 +49,33 @@ def feed(edition: Edition, base_url: str = "") -> bytes:
     _add(channel, f"{{{ITUNES}}}type", "serial")
     _add(channel, f"{{{ITUNES}}}explicit", "false")
     etree.SubElement(channel, f"{{{ITUNES}}}category", {"text": "Arts"})
-    etree.SubElement(channel, f"{{{ITUNES}}}image", {"href": f"{base}cover.jpg"})
+    etree.SubElement(channel, f"{{{ITUNES}}}image", {"href": "cover.jpg"})
     _add(channel, f"{{{PODCAST}}}guid", str(uuid5(NAMESPACE_URL, edition.identity)))
     _add(channel, f"{{{PODCAST}}}medium", "audiobook")
     for author in book.authors:
         _add(channel, f"{{{PODCAST}}}person", author, role="author", group="writing")
     _add(channel, f"{{{PODCAST}}}person", edition.narrator, role="narrator", group="cast")
     for place, recording in enumerate(edition.recordings, 1):
-        _episode(channel, edition, recording, place, base)
+        _episode(channel, edition, recording, place)
     document: bytes = etree.tostring(rss, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return document
 
 
-def _episode(
-    channel: etree._Element, edition: Edition, recording: Recording, place: int, base: str
-) -> None:
+def absolute(feed: bytes, base_url: str) -> bytes:
+    """Return a feed whose addresses begin with `base_url`, where the release's folder can be reached."""
+    base = f"{base_url.rstrip('/')}/"
+    rss = etree.fromstring(feed, etree.XMLParser(remove_blank_text=True, resolve_entities=False))
+    for element in rss.iter():
+        for name in ("url", "href"):
+            if (address := element.get(name)) and "://" not in address:
+                element.set(name, base + address)
+    for link in rss.iterfind("channel/link"):
+        link.text = base + (link.text or "")
+    document: bytes = etree.tostring(rss, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return document
+
+
+def _episode(channel: etree._Element, edition: Edition, recording: Recording, place: int) -> None:
     item = etree.SubElement(channel, "item")
     _add(item, "title", recording.title)
     _add(item, "description", f"{edition.book.title}: {recording.title}. {edition.disclosure}")
@@ -85,7 +86,7 @@ def _episode(
         item,
         "enclosure",
         {
-            "url": f"{base}mp3/{recording.stem}.mp3",
+            "url": f"mp3/{recording.stem}.mp3",
             "length": str(recording.mp3.stat().st_size),
             "type": "audio/mpeg",
         },
@@ -97,7 +98,7 @@ def _episode(
         item,
         f"{{{PODCAST}}}chapters",
         {
-            "url": f"{base}chapters/{recording.stem}.json",
+            "url": f"chapters/{recording.stem}.json",
             "type": "application/json+chapters",
         },
     )
@@ -105,7 +106,7 @@ def _episode(
         item,
         f"{{{PODCAST}}}transcript",
         {
-            "url": f"{base}vtt/{recording.stem}.vtt",
+            "url": f"vtt/{recording.stem}.vtt",
             "type": "text/vtt",
             "language": edition.language,
         },

@@ -10,7 +10,7 @@ from typing import Any
 
 import c2pa
 
-from generation.packages.errors import PackagingError
+from generation.packages.errors import ProvenanceError
 from generation.packages.signing import Signatory
 
 TRAINED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -23,10 +23,6 @@ CARRIERS = {
 }
 """Media types that can carry a manifest, and what C2PA's library calls them. Pictures are not the model's
 work; text, feeds, EPUB and LPF cannot carry one: `release.json` and its signature answer for those."""
-
-
-class ProvenanceError(PackagingError):
-    """A file's manifest is missing, damaged, or not ours."""
 
 
 @dataclass(frozen=True, slots=True)

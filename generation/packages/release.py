@@ -106,6 +106,15 @@ class ReleaseChapter(Frozen):
     words: tuple[WordEntry, ...]
 
 
+class ApprovedChapter(Frozen):
+    """A chapter's part of what was approved: what was narrated, from which tokens."""
+
+    number: int
+    title: str
+    narrated_sha256: Sha256 = Field(description="`content_sha256` of the chapter.")
+    tokens_sha256: tuple[Sha256, ...] = Field(description="Of each window's chosen take.")
+
+
 class Approval(Frozen):
     """Who approved what: the decision that this release was published by."""
 
@@ -114,7 +123,8 @@ class Approval(Frozen):
     decided_at: str = Field(description="ISO 8601, UTC.")
     report_sha256: Sha256 = Field(description="Of the QA report that was decided on.")
     order_sha256: Sha256 = Field(description="Of the order: manuscript, voice, settings, models.")
-    content_sha256: Sha256 = Field(description="Of the order and the chapters' content.")
+    content_sha256: Sha256 = Field(description="Of the order and the chapters.")
+    chapters: tuple[ApprovedChapter, ...]
 
 
 class ConsentMark(Frozen):
@@ -196,8 +206,13 @@ def content_digest(
         "seed": seed,
         "chapters": list(chapters),
     }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return canonical_sha256(content)
+
+
+def canonical_sha256(value: Any) -> str:
+    """SHA-256 of a JSON value in its one canonical form (sorted keys, UTF-8, no spaces)."""
+    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def schema() -> str:

@@ -18,15 +18,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from generation.packages.errors import PackagingError
+from generation.packages.errors import SigningError
 
 _ES256 = ec.ECDSA(hashes.SHA256())
 _YEARS = timedelta(days=3650)
 CHAIN_FILE, KEY_FILE, ROOT_FILE = "chain.pem", "key.pem", "root.pem"
-
-
-class SigningError(PackagingError):
-    """No usable certificate chain and key, or a signature that does not hold."""
 
 
 @dataclass(frozen=True)

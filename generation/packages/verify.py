@@ -19,12 +19,11 @@ from generation.mastering import spec
 from generation.mastering.errors import MasteringError
 from generation.mastering.files import gathered, read_audio
 from generation.mastering.loudness import LevelMeter
-from generation.packages.errors import PackagingError
-from generation.packages.provenance import CARRIERS, TRAINED, ProvenanceError, read_mark
-from generation.packages.release import RELEASE_FILE, FileEntry, Release
+from generation.packages.errors import PackagingError, ProvenanceError, SigningError
+from generation.packages.provenance import CARRIERS, TRAINED, read_mark
+from generation.packages.release import RELEASE_FILE, FileEntry, Release, canonical_sha256
 from generation.packages.signing import (
     Signatory,
-    SigningError,
     canonical_chain,
     verify_signature,
 )
@@ -156,9 +155,17 @@ def _signed(
         chain = str(said["chain"]).encode("ascii")
         if raw != _signature_json(str(said["sha256"]), str(said["signature"]), chain):
             raise SigningError("it is not in its canonical form: it was changed")
-        if said["sha256"] != hashlib.sha256(data).hexdigest():
-            raise SigningError("it is of another release.json")
-        signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        same = said["sha256"] == hashlib.sha256(data).hexdigest()
+        try:
+            signer = verify_signature(data, str(said["signature"]), chain, anchors)
+        except SigningError:
+            if same:
+                raise
+            return "", [
+                Finding("signature", RELEASE_FILE, "is not what was signed: it was changed")
+            ]
+        if not same:
+            raise SigningError("the digest that it names was changed")
         if Signatory(chain, b"").fingerprint != release.signer_sha256:
             raise SigningError("its certificate is not the one that the release names")
     except FileNotFoundError:
@@ -178,12 +185,13 @@ def _files(folder: Path, release: Release) -> Iterator[Finding]:
     for name in sorted(found - listed.keys() - {RELEASE_FILE, SIGNATURE_FILE}):
         yield Finding("files", name, "is not part of the release: it was added or renamed")
     for name, file in listed.items():
-        wrong = "is missing" if name not in found else _wrong(folder / name, file)
+        wrong = "is missing" if name not in found else fault(folder / name, file)
         if wrong:
             yield Finding("files", name, wrong)
 
 
-def _wrong(path: Path, file: FileEntry) -> str:
+def fault(path: Path, file: FileEntry) -> str:
+    """Say what is wrong with a listed file's bytes; empty where they are as listed."""
     if path.is_symlink() or not path.is_file():
         return "is not a plain file"
     if path.stat().st_size != file.bytes:
@@ -222,16 +230,27 @@ def _approval(release: Release) -> Iterator[Finding]:
     reports = {file.sha256 for file in release.companions}
     if approval.report_sha256 not in reports:
         yield Finding("approval", "report", "the QA report that was approved is not in the release")
-    chapters = {
-        c.number: (c.title.partition(", part ")[0], c.content_sha256) for c in release.chapters
-    }
-    content = {
-        "order": approval.order_sha256,
-        "chapters": [[number, *chapters[number]] for number in sorted(chapters)],
-    }
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if hashlib.sha256(canonical.encode()).hexdigest() != approval.content_sha256:
+    approved = [
+        [
+            chapter.number,
+            chapter.title,
+            canonical_sha256(
+                {"narrated": chapter.narrated_sha256, "tokens": list(chapter.tokens_sha256)}
+            ),
+        ]
+        for chapter in approval.chapters
+    ]
+    content = {"order": approval.order_sha256, "chapters": approved}
+    narrated = {chapter.number: chapter.narrated_sha256 for chapter in approval.chapters}
+    delivered = {chapter.number: chapter.content_sha256 for chapter in release.chapters}
+    if canonical_sha256(content) != approval.content_sha256 or narrated != delivered:
         yield Finding("approval", "chapters", "are not the content that was approved")
+    numbers = [chapter.number for chapter in release.chapters]
+    for chapter in release.chapters:
+        told = chapter.model_dump(mode="json", include={"number", "title", "audio_sha256", "words"})
+        whole = numbers.count(chapter.number) == 1
+        if whole and canonical_sha256(told) != chapter.content_sha256:
+            yield Finding("approval", chapter.title, "its words are not those that were approved")
 
 
 def _consent(release: Release, now: datetime) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -74,6 +75,11 @@ class Lexicon:
                 source, text, "words", "must be a table: write [words], then one word a line"
             )
         return cls({word: _entry(source, text, word, value) for word, value in words.items()})
+
+    @classmethod
+    def of(cls, words: Mapping[str, Any]) -> "Lexicon":
+        """Make a lexicon of words and what a file would say of each; raises `LexiconError`."""
+        return cls({word: _entry("pronunciations", "", word, said) for word, said in words.items()})
 
     @property
     def digest(self) -> str:

@@ -24,7 +24,8 @@ Floats = npt.NDArray[np.float32]
 FEATURE_DIM = 384
 _WHISPER_RATE_HZ = 16_000
 _FEATURE_RATE_HZ = 50
-_WINDOW_S, _OVERLAP_S = 30, 4
+WINDOW_S, OVERLAP_S = 30, 4
+"""Windows that the encoder hears, and what neighbours share of them."""
 _PITCH_FLOOR_HZ, _PITCH_CEILING_HZ = 60.0, 500.0
 
 
@@ -100,11 +101,11 @@ def _whisper(threads: int) -> tuple[ctranslate2.models.Whisper, FeatureExtractor
 
 def _whisper_windows(waveform_16k: Floats, threads: int) -> Floats:
     model, mel = _whisper(threads)
-    window, hop = _WINDOW_S * _WHISPER_RATE_HZ, (_WINDOW_S - _OVERLAP_S) * _WHISPER_RATE_HZ
+    window, hop = WINDOW_S * _WHISPER_RATE_HZ, (WINDOW_S - OVERLAP_S) * _WHISPER_RATE_HZ
     per_frame = _WHISPER_RATE_HZ // _FEATURE_RATE_HZ
     length = len(waveform_16k) // per_frame + 1
     out = np.zeros((length, FEATURE_DIM), np.float32)
-    for start in range(0, max(len(waveform_16k) - _OVERLAP_S * _WHISPER_RATE_HZ, 1), hop):
+    for start in range(0, max(len(waveform_16k) - OVERLAP_S * _WHISPER_RATE_HZ, 1), hop):
         spectrum = mel(waveform_16k[start : start + window], padding=True)[:, :3000]
         spectrum = np.pad(
             spectrum, ((0, 0), (0, 3000 - spectrum.shape[1])), constant_values=spectrum.min()
@@ -114,7 +115,7 @@ def _whisper_windows(waveform_16k: Floats, threads: int) -> Floats:
         )
         encoded = np.array(model.encode(view))[0]
         first = start // per_frame
-        skip = 0 if start == 0 else _OVERLAP_S * _FEATURE_RATE_HZ // 2
+        skip = 0 if start == 0 else OVERLAP_S * _FEATURE_RATE_HZ // 2
         count = min(len(encoded), length - first)
         out[first + skip : first + count] = encoded[skip:count]
     return out

@@ -267,7 +267,8 @@ def _decoded(latents: Floats, decoder: LatentDecoder) -> Floats:
     pieces = []
     for start in range(0, len(latents), _DECODED):
         count = min(_DECODED, len(latents) - start)
-        heard = decoder(padded[None, start : start + count + 2 * _MARGIN])[0]
+        piece = torch.from_numpy(padded[None, start : start + count + 2 * _MARGIN])
+        heard = decoder(piece)[0].numpy()
         pieces.append(heard[_MARGIN * LATENT_HOP_SAMPLES :][: count * LATENT_HOP_SAMPLES])
     return np.asarray(np.clip(np.concatenate(pieces), -1, 1), np.float32)
 
@@ -317,7 +318,7 @@ def taught_examples(
     maker: Maker, passages: Sequence[Path], plain: int, seed: int = 0
 ) -> Iterator[Example]:
     """Make examples of teacher passages: the first `plain` as they are, the others each resampled."""
-    rng, decoder = np.random.default_rng(seed), LatentDecoder(1)
+    rng, decoder = np.random.default_rng(seed), LatentDecoder()
     for number, path in enumerate(passages):
         ratio = 1.0 if number < plain else _draw_ratio(rng)
         print(f"{path.stem} × {ratio:.2f}", flush=True)

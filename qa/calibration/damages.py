@@ -107,13 +107,20 @@ def _passage(
     return chosen, round(chosen.start_s * rate), round(chosen.end_s * rate)
 
 
+def _tone(recording: Recording, at: int, length: int, rng: np.random.Generator) -> Samples:
+    """Room tone as quiet as the room is within ten seconds of a place; a clip alone may hold no pause."""
+    rate = recording.audio.rate_hz
+    around = recording.audio.samples[max(0, at - 10 * rate) : at + 10 * rate]
+    return room_tone(around, rate, length, rng)
+
+
 def skip_sentence(recording: Recording, rng: np.random.Generator) -> Damaged | None:
     """Leave a sentence out."""
     picked = _passage(recording, rng, words=4)
     if picked is None:
         return None
     _, start, end = picked
-    gap = room_tone(recording.audio.samples[start:end], recording.audio.rate_hz, 1200, rng)
+    gap = _tone(recording, start, 1200, rng)
     return _replaced(recording, start, end, gap)
 
 
@@ -125,7 +132,7 @@ def repeat_sentence(recording: Recording, rng: np.random.Generator) -> Damaged |
     _, start, end = picked
     rate = recording.audio.rate_hz
     said = recording.audio.samples[start:end]
-    tone = room_tone(said, rate, round(0.4 * rate), rng)
+    tone = _tone(recording, end, round(0.4 * rate), rng)
     return _replaced(recording, end, end, join([tone, said, tone], rate)[0])
 
 
@@ -212,10 +219,9 @@ def insert_pause(recording: Recording, rng: np.random.Generator) -> Damaged | No
     picked = _passage(recording, rng, words=1)
     if picked is None:
         return None
-    _, start, end = picked
-    rate = recording.audio.rate_hz
-    said = recording.audio.samples[start:end]
-    return _replaced(recording, end, end, room_tone(said, rate, round(PAUSE_S * rate), rng))
+    _, _, end = picked
+    length = round(PAUSE_S * recording.audio.rate_hz)
+    return _replaced(recording, end, end, _tone(recording, end, length, rng))
 
 
 def _filtered(samples: Samples, rate_hz: int, *filters: tuple[str, str]) -> Samples:

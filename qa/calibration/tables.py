@@ -1,6 +1,6 @@
 """The tables of `docs/qa.md`, from the ledger."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -55,17 +55,18 @@ def _alarms(rows: Sequence[Row]) -> list[str]:
     lines = ["| undamaged speech | judged | false alarms | rate |", "| --- | --- | --- | --- |"]
     for name in ("clean voice", "clean pitch", "clean signal"):
         mine = [row for row in rows if row.defect == name]
-        hours, alarms = sum(r.hours for r in mine), sum(len(r.alarms) for r in mine)
+        hours = sum(r.hours for r in mine)
+        kinds = Counter(alarm.split()[0] for r in mine for alarm in r.alarms)
+        label = name.removeprefix("clean ")
         if mine:
-            lines.append(
-                f"| {name.removeprefix('clean ')} | {hours:.2f} h | {alarms} | {alarms / hours:.2f} an hour |"
-            )
+            lines.append(_rate(f"{label}, all together", hours, sum(kinds.values())))
+            lines += [_rate(f"{label}: {kind}", hours, n) for kind, n in kinds.most_common()]
     mine = [row for row in rows if row.defect == "clean words"]
     if not mine:
         return lines
     hours, words = sum(r.hours for r in mine), sum(r.words for r in mine)
     slow = sum(a.startswith("tempo") for r in mine for a in r.alarms)
-    lines.append(f"| tempo | {hours:.2f} h | {slow} | {slow / hours:.2f} an hour |")
+    lines.append(_rate("tempo", hours, slow))
     before = sum(not a.startswith("tempo") for r in mine for a in r.alarms)
     after = sum(len(judge_words([], [], s, Thresholds())) for s in _after_learning(mine))
     after += sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
@@ -73,6 +74,10 @@ def _alarms(rows: Sequence[Row]) -> list[str]:
         rate = f"{alarms * 10_000 / words:.1f} in 10,000"
         lines.append(f"| {label} | {words:,} words | {alarms} | {rate} |")
     return lines
+
+
+def _rate(label: str, hours: float, alarms: int) -> str:
+    return f"| {label} | {hours:.2f} h | {alarms} | {alarms / hours:.2f} an hour |"
 
 
 def _after_learning(rows: Sequence[Row]) -> list[list[Suspect]]:

@@ -15,15 +15,15 @@ from qa.calibration.bench import Bench, Half, Section
 from qa.calibration.corpus import Recording, concatenate
 from qa.calibration.damages import Damage, Damaged
 from qa.calibration.ledger import Row
+from qa.clicks import clicks
 from qa.findings import Finding, Verdict
 from qa.pitch import FRAME_S as PITCH_FRAME_S
 from qa.pitch import Pitch, base_pitch, described, pitch
 from qa.rate import tempo
 from qa.recognisers import HeardWord, Transcript, transcribe
-from qa.signal import pauses, stretch, track_noise
+from qa.signal import clipped_peaks_per_s, pauses, stretch, track_noise
 from qa.speaker_track import STEP_S, WINDOW_S, follow, speech_share
 from qa.thresholds import Thresholds
-from qa.waveform import clicks, flat_tops_per_s
 
 LIMITS = Thresholds()
 WORD_CLIPS = 7
@@ -77,7 +77,7 @@ def clipping_findings(audio: Audio) -> list[Finding]:
     """Judge the clipping of a recording, window by window."""
     cuts = quiet_cuts(resampled(audio, ANALYSIS_RATE_HZ), 12.0, 27.0)
     windows = [(a / ANALYSIS_RATE_HZ, b / ANALYSIS_RATE_HZ) for a, b in cuts]
-    flat = [flat_tops_per_s(audio, a, b) for a, b in windows]
+    flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
     return verdicts.judge_clipping(windows, flat, LIMITS)
 
 

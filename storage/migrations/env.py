@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from storage import review_tables  # noqa: F401  (its tables belong to the metadata too)
 from storage.models import Base
 
 context.configure(

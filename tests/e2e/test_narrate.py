@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,14 +23,24 @@ The rain had stopped, and the street was quiet.
 """
 
 
-def lectern(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+HOME: dict[str, str] = {}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have a home of the tests' own."""
+    HOME["LECTERN_HOME"] = str(tmp_path_factory.mktemp("home"))
+
+
+def lectern(*arguments: str | Path, home: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
+    where = {"LECTERN_HOME": str(home)} if home else HOME
     return subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=600,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, **where, "PYTHONWARNINGS": "ignore"},
         cwd=Path(__file__).parents[2],
         check=False,
     )
@@ -67,7 +78,9 @@ def test_every_chapter_is_delivered_with_the_time_of_every_word(narrated: Path) 
         times = [(w["start_s"], w["end_s"]) for w in chapter["words"]]
         assert times == sorted(times)
         assert all(0 <= start <= end <= chapter["duration_s"] for start, end in times)
-        for file in chapter["files"]:
+        heard = [file for file in chapter["files"] if file["media_type"].startswith("audio/")]
+        assert len(heard) == 2
+        for file in heard:
             assert abs(seconds(out / file["path"]) - chapter["duration_s"]) < 0.1
     assert any(f["path"].endswith(".m4b") for f in release["files"])
 
@@ -80,6 +93,40 @@ def test_a_chapter_sounds_the_same_alone_as_with_the_book(narrated: Path) -> Non
     assert done.returncode in (0, 3), done.stderr
     alone = json.loads((narrated / "one" / "release.json").read_text("utf-8"))
     assert alone["chapters"][0]["audio_sha256"] == whole["chapters"][1]["audio_sha256"]
+
+
+def test_a_killed_narration_goes_on_from_the_last_finished_window(
+    narrated: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    command = ["narrate", str(narrated / "lamp.md"), "--out", str(tmp_path / "out"), "--json"]
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "LECTERN_HOME": str(home)},
+        cwd=Path(__file__).parents[2],
+    )
+    deadline = time.monotonic() + 500
+    while not list(home.glob("objects/productions/*/chapters/*/windows/*/take-0/*-audio")):
+        assert killed.poll() is None, "it ended before it was killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "out").exists()
+    done = lectern(*command, home=home)
+    assert done.returncode in (0, 3), done.stderr
+    whole, again = (
+        json.loads((out / "release.json").read_text("utf-8"))
+        for out in (narrated / "out", tmp_path / "out")
+    )
+    assert [c["audio_sha256"] for c in again["chapters"]] == [
+        c["audio_sha256"] for c in whole["chapters"]
+    ]
+    taken = list(home.glob("objects/productions/*/chapters/*/windows/*/take-0/*-audio"))
+    kept = {path.parent for path in taken}
+    assert len(taken) <= len(kept) + 1  # what was stored and not yet committed is made again
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def engine() -> Engine:
     torch.manual_seed(0)
     reader = SpeechSSM(speech_config("tiny", CODES))
     soundstorm = SoundStorm(soundstorm_config("tiny", CODES, LEVELS))
-    codec = LatentCodec(torch.randn(LEVELS, 1024, 384) * 0.3, "0" * 64, threads=1)
+    codec = LatentCodec(torch.randn(LEVELS, 1024, 384) * 0.3, "0" * 64)
     rng = np.random.default_rng(0)
     prompt = VoicePrompt(
         rng.integers(0, CODES, PROMPT_TOKENS),

@@ -18,7 +18,7 @@ def test_a_voice_says_what_its_data_allows_and_loads(name: str) -> None:
     voice = house_voices()[name]
     assert voice.consent.keys() >= CONSENT
     torch.set_num_threads(1)
-    cast = load_cast(voice, threads=1)
+    cast = load_cast(voice)
     assert set(cast.digests) == {"speechssm", "soundstorm", "codec"}
     assert all(len(digest) == 64 for digest in (*cast.digests.values(), cast.prompt_digest))
     assert cast.renderer.model.config.levels == cast.renderer.codec.levels

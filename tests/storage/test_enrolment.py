@@ -13,7 +13,7 @@ from storage.database import transaction
 from storage.enrolment import Metadata, TextRights
 from storage.errors import ConflictRefused, ConsentRefused, NotFound, ObjectMissing, Refused
 from storage.models import Manuscript
-from storage.objects import FolderStore
+from storage.objects import FolderStore, put_once
 from storage.queue import Queue
 
 
@@ -172,8 +172,13 @@ def test_erasure_removes_prompt_and_embeddings_and_the_audit_says_so(
     engine: Engine, store: FolderStore
 ) -> None:
     voice = scenarios.enrol_voice(engine, store)
-    production = scenarios.producing(engine, store, (1,), voice=voice)
-    keys = [voice.prompt_key, voice.embeddings_key]
+    used = put_once(store, "weights/of-the-prompt", b"the prompt as the models take it")
+    weights = {
+        "prompt": {"key": used.key, "digest": used.digest},
+        "codec": {"key": "weights/shared", "digest": "0" * 64},
+    }
+    production = scenarios.producing(engine, store, (1,), voice=voice, weights=weights)
+    keys = [voice.prompt_key, voice.embeddings_key, used.key]
     erased = enrolment.erase_voice(
         engine, store, voice_id=voice.id, actor="A. Narrator", reason="Article 17"
     )
@@ -184,6 +189,8 @@ def test_erasure_removes_prompt_and_embeddings_and_the_audit_says_so(
             store.get(key)
     assert scenarios.state(engine, "production", production.id) == "refused"
     with engine.connect() as connection:
+        left = connection.execute(text("SELECT weights FROM production")).scalar_one()
+        assert set(left) == {"codec"}
         told = connection.execute(
             text(
                 "SELECT detail -> 'removed', detail ->> 'digest', actor, reason FROM event"

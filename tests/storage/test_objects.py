@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -353,3 +354,23 @@ def test_abandoned_uploads_are_discarded(seaweed: services.Seaweed) -> None:
     assert store.discard_unfinished(3600) == 0
     assert store.discard_unfinished(0) == 1
     assert store.discard_unfinished(0) == 0
+
+
+def test_a_copy_has_the_same_bytes_and_its_own_headers(
+    store: FolderStore, seaweed: services.Seaweed
+) -> None:
+    """Content type and cache header are served by S3; a folder only keeps the bytes."""
+    remote = seaweed.store("copies")
+    for one in (store, remote):
+        one.put("a/first.mp3", b"sound", content_type="audio/mpeg", cache_control="no-cache")
+        for _ in range(2):
+            one.copy("a/first.mp3", "b/second", content_type="audio/x", cache_control="immutable")
+        assert one.get("b/second") == b"sound"
+        one.delete("a/first.mp3")
+        assert one.get("b/second") == b"sound"
+        with pytest.raises(ObjectMissing):
+            one.copy("a/first.mp3", "c")
+        assert [found.key for found in one.list("c")] == []
+    with urllib.request.urlopen(remote.url("b/second"), timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "audio/x"
+        assert answer.headers["Cache-Control"] == "immutable"

@@ -367,3 +367,27 @@ def test_every_stage_can_be_given_back(engine: Engine, store: FolderStore, stage
     queue.release(after)
     scenarios.work_all(engine, store, queue)
     scenarios.finish(engine, [production.id])
+
+
+def test_a_worker_of_one_production_leases_nothing_else(engine: Engine, store: FolderStore) -> None:
+    voice = scenarios.enrol_voice(engine, store)
+    first = scenarios.producing(engine, store, (1,), voice=voice, priority=9)
+    second = scenarios.producing(engine, store, (2,), voice=voice, title="Another")
+    only = Queue(engine, "w", production_id=second.id)
+    assert [lease.production_id for lease in only.lease_reading(8)] == [second.id]
+    scenarios.work_all(engine, store, Queue(engine, "v", production_id=first.id))
+    assert scenarios.count(engine, "SELECT count(*) FROM \"window\" WHERE state = 'accepted'") == 1
+
+
+def test_the_leases_of_dead_workers_are_free_at_once(engine: Engine, store: FolderStore) -> None:
+    scenarios.producing(engine, store, (1, 1, 1))
+    dead, alive = Queue(engine, "dead"), Queue(engine, "alive")
+    lost, kept = dead.lease_reading(2), alive.lease_reading(1)
+    assert alive.leasing_workers() == ["alive", "dead"]
+    found = alive.expire(["dead"])
+    assert (found.requeued, found.dead) == (2, 0)
+    assert alive.leasing_workers() == ["alive"]
+    assert dead.heartbeat(lost) != []
+    assert alive.heartbeat(kept) == []
+    assert len(alive.lease_reading(8)) == 2
+    assert alive.expire([]).requeued == 0

@@ -31,10 +31,17 @@ def publish(engine: Engine, store: FolderStore, grant: releases.Grant) -> None:
     releases.record_file(
         engine, grant, path="chapter-1.mp3", key=key, digest=stored.digest, size_bytes=5
     )
+    settle(engine, store, grant)
     with releases.finalise(
         engine, grant, manifest_path=MANIFEST, release_digest=scenarios.DIGEST
     ) as manifest:
         put_once(store, manifest, b"{}")
+    releases.clear_waiting(store, grant)
+
+
+def settle(engine: Engine, store: FolderStore, grant: releases.Grant) -> None:
+    types = {"chapter-1.mp3": "audio/mpeg"}
+    releases.settle(engine, store, grant, release_digest=scenarios.DIGEST, content_types=types)
 
 
 def state(engine: Engine, production: Production) -> str:
@@ -140,6 +147,7 @@ def test_a_revocation_waits_for_a_manifest_that_is_being_put(
     voice = scenarios.enrol_voice(engine, store)
     production = scenarios.reviewed(engine, store, voice=voice)
     grant = releases.grant(engine, production.id, publisher="flow")
+    settle(engine, store, grant)
     revoked: list[float] = []
 
     def revoke() -> None:
@@ -164,6 +172,7 @@ def test_a_revocation_waits_for_a_manifest_that_is_being_put(
 def test_a_failed_manifest_publishes_nothing(engine: Engine, store: FolderStore) -> None:
     production = scenarios.reviewed(engine, store)
     grant = releases.grant(engine, production.id, publisher="flow")
+    settle(engine, store, grant)
     with (
         pytest.raises(OSError, match="the network"),
         releases.finalise(engine, grant, manifest_path=MANIFEST, release_digest=scenarios.DIGEST),
@@ -216,12 +225,99 @@ def test_a_manifest_of_a_release_given_up_is_withdrawn(engine: Engine, store: Fo
     voice = scenarios.enrol_voice(engine, store)
     production = scenarios.reviewed(engine, store, voice=voice)
     grant = releases.grant(engine, production.id, publisher="flow")
-    manifest = keys.release_file(grant.prefix, MANIFEST)
+    settle(engine, store, grant)
+    manifest = keys.published(scenarios.DIGEST, MANIFEST)
     store.put(manifest, b"{}")
     enrolment.revoke_consents(engine, voice_id=voice.id, actor="owner", reason="I withdraw")
-    assert releases.withdraw_unpublished(engine, store, MANIFEST) == [grant.release_id]
+    assert releases.withdraw_unpublished(engine, store) == [grant.release_id]
     assert list(store.list(manifest)) == []
-    assert releases.withdraw_unpublished(engine, store, MANIFEST) == []
+    assert releases.withdraw_unpublished(engine, store) == []
+
+
+def test_files_lie_under_the_digest_before_the_manifest_does(
+    engine: Engine, store: FolderStore
+) -> None:
+    production = scenarios.reviewed(engine, store)
+    grant = releases.grant(engine, production.id, publisher="flow")
+    with (
+        pytest.raises(TransitionRefused, match="not in their places"),
+        releases.finalise(
+            engine, grant, manifest_path=MANIFEST, release_digest=scenarios.DIGEST
+        ) as manifest,
+    ):
+        store.put(manifest, b"{}")
+    publish(engine, store, grant)
+    assert {found.key for found in store.list("release")} == {
+        keys.published(scenarios.DIGEST, "chapter-1.mp3"),
+        keys.published(scenarios.DIGEST, MANIFEST),
+    }
+    standing = releases.published(engine, production.id)
+    assert standing is not None
+    assert standing.manifest_key == keys.published(scenarios.DIGEST, MANIFEST)
+
+
+def test_another_digest_of_the_same_files_is_refused(engine: Engine, store: FolderStore) -> None:
+    production = scenarios.reviewed(engine, store)
+    grant = releases.grant(engine, production.id, publisher="flow")
+    settle(engine, store, grant)
+    settle(engine, store, grant)
+    with pytest.raises(ConflictRefused, match="give the grant up"):
+        releases.settle(
+            engine, store, grant, release_digest="a" * 64, content_types={"chapter-1.mp3": "x"}
+        )
+
+
+def test_a_withdrawn_release_is_gone_and_can_be_published_again(
+    engine: Engine, store: FolderStore
+) -> None:
+    production = scenarios.reviewed(engine, store)
+    with pytest.raises(TransitionRefused, match="no release to withdraw"):
+        releases.withdraw(engine, store, production.id, actor="P.", reason="a wrong cover")
+    publish(engine, store, releases.grant(engine, production.id, publisher="flow"))
+    for _ in range(2):
+        digest = releases.withdraw(engine, store, production.id, actor="P.", reason="wrong cover")
+        assert digest == scenarios.DIGEST
+        assert list(store.list("release")) == []
+        assert releases.published(engine, production.id) is None
+    with releases.listing(engine) as listed:
+        assert [(one.state, one.digest) for one in listed] == [("withdrawn", scenarios.DIGEST)]
+    assert releases.unfinished(engine) == [], "nothing publishes it again by itself"
+    publish(engine, store, releases.grant(engine, production.id, publisher="flow"))
+    with releases.listing(engine) as listed:
+        assert [one.state for one in listed] == ["published", "withdrawn"]
+    assert list(orphans(engine, store, older_than_s=0)) == []
+
+
+def test_a_withdrawn_production_is_not_published_again_without_consent(
+    engine: Engine, store: FolderStore
+) -> None:
+    voice = scenarios.enrol_voice(engine, store)
+    production = scenarios.reviewed(engine, store, voice=voice)
+    publish(engine, store, releases.grant(engine, production.id, publisher="flow"))
+    releases.withdraw(engine, store, production.id, actor="P.", reason="asked to")
+    enrolment.revoke_consents(engine, voice_id=voice.id, actor="owner", reason="I withdraw")
+    with pytest.raises(ConsentRefused):
+        releases.grant(engine, production.id, publisher="flow")
+
+
+def test_a_newer_release_supersedes_an_older_one(engine: Engine, store: FolderStore) -> None:
+    voice = scenarios.enrol_voice(engine, store)
+    old, new = (scenarios.reviewed(engine, store, voice=voice, seed=seed) for seed in (1, 2))
+    publish(engine, store, releases.grant(engine, old.id, publisher="flow"))
+    for one, other in ((old, new), (old, old)):
+        with pytest.raises(TransitionRefused):
+            releases.supersede(
+                engine, one.id, by_production_id=other.id, actor="P.", reason="better"
+            )
+    publish(engine, store, releases.grant(engine, new.id, publisher="flow"))
+    releases.supersede(engine, old.id, by_production_id=new.id, actor="P.", reason="better")
+    with releases.listing(engine) as listed:
+        assert [(one.production_id, one.state) for one in listed] == [
+            (new.id, "published"),
+            (old.id, "superseded"),
+        ]
+    assert list(store.list("release")), "what was bought can still be fetched"
+    releases.withdraw(engine, store, old.id, actor="P.", reason="enough")
 
 
 def test_a_grant_can_be_given_up_and_given_again(engine: Engine, store: FolderStore) -> None:

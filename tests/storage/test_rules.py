@@ -26,15 +26,22 @@ STATES = {
     "chapter": states.ChapterState,
     "window": states.WindowState,
     "release": states.ReleaseState,
+    "account": states.AccountState,
 }
 
 BUSY = {"reading", "mastering", "rendering", "judging", "rereading"}
+
+PUBLISHED = "release_digest = repeat('1', 64), manifest_key = 'm', published_at = now()"
 
 BESIDE = {
     "voice": {"erased": "prompt_key = NULL, embeddings_key = NULL, erased_at = now()"},
     "consent": {"revoked": "revoked_at = now()", "given": "revoked_at = NULL"},
     "release": {
-        "published": "release_digest = repeat('1', 64), manifest_key = 'm', published_at = now()"
+        "granted": "withdrawn_at = NULL, superseded_by = NULL",
+        "abandoned": "withdrawn_at = NULL, superseded_by = NULL",
+        "published": f"{PUBLISHED}, withdrawn_at = NULL",
+        "superseded": f"{PUBLISHED}, superseded_by = 1, withdrawn_at = NULL",
+        "withdrawn": f"{PUBLISHED}, withdrawn_at = now()",
     },
 }
 """What a state needs beside it so that only the rule about steps can refuse it."""
@@ -78,6 +85,7 @@ def rows(engine: Engine, store: FolderStore) -> Engine:
             "INSERT INTO release (production_id, review_id, consent_id, content_digest, prefix, token,"
             " granted_to, token_until) SELECT p.id, r.id, p.consent_id, p.content_digest, 'p',"
             " gen_random_uuid(), 'x', now() FROM production p, review r",
+            "INSERT INTO account (name, role, password_hash) VALUES ('ann', 'reviewer', 'hash')",
         ):
             connection.execute(text(statement))
     assert production.id == 1

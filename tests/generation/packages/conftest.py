@@ -2,25 +2,23 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaged_story import Packaged
 
-from flows.bench_packages import teacher_windows
+from flows.teacher_book import teacher_windows
 from generation.manuscript import Book, read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages import (
+    BookMeta,
     Description,
-    Release,
     VoiceMeta,
     credits_chapters,
     package,
-    read_submission,
 )
 from generation.packages.release import AI_DISCLOSURE
-from generation.packages.signing import Signatory, own_signatory
 from generation.training.teacher import Teacher
 
 STORY = """---
@@ -42,36 +40,24 @@ In the morning the fog was gone.
 
 Nobody came. The sea was quiet.
 """
-SUBMISSION = """
-subtitle = "Two tales"
-authors = ["A. Writer", "B. Müller"]
-isbn = "978-0-306-40615-7"
-publisher = "Low Point Press"
-published = "2026-11"
-description = "A lamp, and a fog."
-rights = "CC0"
-credits = { translator = ["C. Third"] }
-"""
-
-
-@dataclass(frozen=True)
-class Packaged:
-    """The folder, what it was made of, and what it says."""
-
-    out: Path
-    release: Release
-    book: Book
-    mastered: tuple[MasteredChapter, ...]
-    description: Description
+SAID = {
+    "subtitle": "Two tales",
+    "authors": ("A. Writer", "B. Müller"),
+    "isbn": "9780306406157",
+    "publisher": "Low Point Press",
+    "published": "2026-11",
+    "description": "A lamp, and a fog.",
+    "rights": "CC0",
+    "credits": {"translator": ("C. Third",)},
+}
 
 
 @pytest.fixture(scope="session")
 def described(tmp_path_factory: pytest.TempPathFactory) -> tuple[Book, Description]:
     folder = tmp_path_factory.mktemp("story")
     (folder / "story.md").write_text(STORY, "utf-8")
-    (folder / "story.toml").write_text(SUBMISSION, "utf-8")
     book = read_manuscript(folder / "story.md")
-    meta = read_submission(folder / "story.toml").book(book)
+    meta = BookMeta.of(book).model_copy(update=SAID)
     voice = VoiceMeta(name="joe", codec="latent", models={"speechssm": "a" * 64})
     texts = {c.number: c for c in (*book.body, *credits_chapters(meta, voice, AI_DISCLOSURE))}
     return book, Description(meta, voice, texts=texts, dated="2026-11-24T06:00:00Z")
@@ -103,11 +89,6 @@ def packaged(
     out = tmp_path_factory.mktemp("packaged") / "book"
     book, description = described
     return Packaged(out, package(description, mastered, out, seed=1), book, mastered, description)
-
-
-@pytest.fixture(scope="session")
-def signatory(tmp_path_factory: pytest.TempPathFactory) -> Signatory:
-    return own_signatory(tmp_path_factory.mktemp("signing") / "own")
 
 
 @pytest.fixture

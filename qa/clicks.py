@@ -1,24 +1,19 @@
-"""What shows in the samples themselves: clicks, and peaks that are cut flat."""
+"""Clicks: impulses that are over at once, told from the noises of the tongue by their width."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d, minimum_filter1d
+from scipy.ndimage import maximum_filter1d
 
 from qa.audio import Audio, Samples
-from qa.signal import stretch
 
 Floats = NDArray[np.float64]
 
 _CHUNK_S, _MARGIN_S = 30.0, 0.06
 _NEAR_MS, _FAR_MS = 2, 40  # a click is compared with what lies between these on either side of it
 _WIDTH_AT = 1 / 3  # of its peak
-_FLAT_S = 0.00015
-"""A natural peak stays within `_FLAT_WITHIN` of its top so long only below 70 Hz."""
-_FLAT_WITHIN = 0.002
-_LOUD_SHARE = 0.25  # of the recording's loudest sample: clipping cuts the loudest peaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +97,3 @@ def _width_ms(samples: Samples, at: int, rate_hz: int) -> float:
     reach = round(0.002 * rate_hz)
     near = np.abs(samples[max(0, at - reach) : at + reach + 1])
     return float(np.count_nonzero(near > near.max() * _WIDTH_AT) / rate_hz * 1000)
-
-
-def flat_tops_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
-    """Count peaks a second that are cut flat: loud samples in a row that differ by next to nothing."""
-    part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s)
-    length = max(3, round(_FLAT_S * audio.rate_hz) + 1)
-    loudest = max(float(audio.samples.max()), -float(audio.samples.min()))
-    tops = 0
-    for sign in (1.0, -1.0):
-        wave = part.samples * np.float32(sign)
-        least = minimum_filter1d(wave, length)
-        flat = (least >= maximum_filter1d(wave, length) * (1 - _FLAT_WITHIN)) & (
-            least >= _LOUD_SHARE * max(loudest, 1e-3)
-        )
-        tops += int(np.count_nonzero(np.diff(flat.astype(np.int8)) == 1))
-    return tops / part.duration_s

@@ -1,0 +1,193 @@
+"""Speech without text: `lectern continue` and `lectern longform`, the harness around it. Parsing only."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.terminal import Exit, Json, console, failed, progress_bar
+from generation.errors import LecternError
+
+longform = typer.Typer(help="Measure speech continued for long.", no_args_is_help=True)
+
+
+def continue_(
+    prompt: Annotated[Path, typer.Argument(help="The recording to be continued.")],
+    out: Annotated[Path, typer.Option(help="FLAC file to write.")],
+    minutes: Annotated[float, typer.Option(min=0.05, help="Length of the continuation.")] = 16.0,
+    voice: Annotated[str, typer.Option(help="The house voice that speaks.")] = "joe",
+    seed: Annotated[int, typer.Option(help="Another seed gives another continuation.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Continue a recording without any text, for as long as is wanted, in constant memory."""
+    from flows.longform import continue_recording
+    from qa.errors import QAError
+
+    _writable_flac(out)
+    try:
+        with progress_bar() as bar:
+            task = bar.add_task("continuing", total=60 * minutes)
+            done = continue_recording(
+                prompt,
+                _speaker(voice),
+                minutes,
+                out,
+                seed,
+                lambda p: bar.update(task, total=p.wanted_s, completed=p.made_s),
+            )
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    if as_json:
+        print(json.dumps({"out": str(done.path), "duration_s": done.duration_s,
+                          "tokens": len(done.tokens)}))  # fmt: skip
+    else:
+        print(f"{done.path}: {done.duration_s / 60:.1f} minutes")
+
+
+def _writable_flac(out: Path) -> None:
+    if out.suffix.lower() != ".flac":
+        console.print(f"lectern: {out}: continuations are written as FLAC; name a .flac file")
+        raise typer.Exit(Exit.USAGE)
+
+
+def _speaker(voice: str):  # type: ignore[no-untyped-def]
+    from flows.longform import Speaker
+    from flows.narrate import default_device
+    from generation.longform.model import load_textless
+    from generation.tokenizer.model import load_tokenizer
+    from generation.voices import WEIGHTS, house_voices, load_cast
+
+    voices = house_voices()
+    if voice not in voices:
+        console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
+        raise typer.Exit(Exit.USAGE)
+    device = default_device()
+    return Speaker(
+        load_textless()[0].to(device),
+        load_cast(voices[voice], device).renderer,
+        load_tokenizer(WEIGHTS / "tokenizer.safetensors"),
+    )
+
+
+@longform.command()
+def layout(
+    librispeech: Annotated[Path, typer.Argument(help="A copy of LibriSpeech (holds dev-clean …).")],
+    out: Annotated[Path, typer.Option(help="Folder of the long examples.")],
+    boundaries: Annotated[
+        Path | None, typer.Option(help="Which utterances make which example (TSV).")
+    ] = None,
+    longest: Annotated[float, typer.Option(help="Without a table: longest example, s.")] = 240.0,
+    as_json: Json = False,
+) -> None:
+    """Put LibriSpeech's utterances together into LibriSpeech-Long's layout."""
+    from flows.longform_layout import (
+        build_layout,
+        packed_boundaries,
+        read_boundaries,
+        write_boundaries,
+    )
+
+    try:
+        table = (
+            read_boundaries(boundaries) if boundaries else packed_boundaries(librispeech, longest)
+        )
+        paths = build_layout(librispeech, table, out)
+    except LecternError as error:
+        raise failed(error) from error
+    write_boundaries(out / "boundaries.tsv", table)
+    print(
+        json.dumps([str(path) for path in paths]) if as_json else f"{len(paths)} examples in {out}"
+    )
+
+
+@longform.command()
+def run(
+    examples: Annotated[Path, typer.Argument(help="Examples in LibriSpeech-Long's layout.")],
+    out: Annotated[Path, typer.Option(help="Folder of recordings, scores, tables and plots.")],
+    continuations: Annotated[int, typer.Option(min=1, help="How many examples to continue.")] = 1,
+    baseline: Annotated[Path | None, typer.Option(help="Weights of a baseline.")] = None,
+    voice: Annotated[str, typer.Option(help="The house voice that speaks.")] = "joe",
+    seed: Annotated[int, typer.Option(help="Another seed gives other continuations.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Continue long examples and score real and continued speech over time."""
+    from flows.longform import run as run_longform
+    from flows.longform_layout import long_examples
+    from flows.longform_plots import draw_run, run_tables
+    from generation.longform.model import load_textless
+    from generation.rates import SAMPLE_RATE_HZ
+    from qa.audio import Audio
+    from qa.errors import QAError
+
+    try:
+        speaker = _speaker(voice)
+        models = {"SpeechSSM": speaker.model}
+        if baseline:
+            models["Transformer"] = load_textless(baseline)[0]
+        spoken = speaker.renderer.codec.decode(speaker.renderer.prompt.codes, 0)
+        done = run_longform(
+            list(long_examples(examples)),
+            models,
+            speaker.renderer,
+            speaker.tokenizer,
+            Audio(spoken, SAMPLE_RATE_HZ),
+            out,
+            seed,
+            continuations,
+            console.print,
+        )
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    draw_run(done, out)
+    (out / "tables.md").write_text(run_tables(done), "utf-8")
+    print(json.dumps(done.to_json()) if as_json else run_tables(done))
+
+
+@longform.command()
+def perplexity(
+    streams: Annotated[Path, typer.Argument(help="Token streams of real speech (.npz).")],
+    out: Annotated[Path, typer.Option(help="Folder of table and plot.")],
+    baseline: Annotated[Path | None, typer.Option(help="Weights of a baseline.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how well real tokens are foreseen, over time and by quarter of 16 minutes."""
+    from flows.longform import perplexities
+    from flows.longform_plots import draw_perplexities, perplexity_table
+    from generation.longform.model import load_textless
+    from generation.training.endless import load_streams
+
+    try:
+        models = {"SpeechSSM": load_textless()[0]}
+        if baseline:
+            models["Transformer"] = load_textless(baseline)[0]
+        done = perplexities(list(load_streams(streams).values()), models)
+    except (LecternError, OSError) as error:
+        raise failed(error) from error
+    out.mkdir(parents=True, exist_ok=True)
+    draw_perplexities(done, out)
+    (out / "perplexity.md").write_text(perplexity_table(done), "utf-8")
+    print(json.dumps(asdict(done)) if as_json else perplexity_table(done))
+
+
+@longform.command()
+def backbones(
+    baseline: Annotated[Path, typer.Argument(help="Weights of the Transformer.")],
+    out: Annotated[Path, typer.Option(help="Folder of tables and plots.")],
+    tokens: Annotated[Path, typer.Option(help="(T,) tokens of real speech (.npy).")],
+    memory: Annotated[float, typer.Option(help="Memory for states when batched, GiB.")] = 4.0,
+    as_json: Json = False,
+) -> None:
+    """Measure what length costs the shipped model and a Transformer of its size."""
+    from flows.longform_backbones import backbone_tables, compare, draw_backbones
+    from generation.longform.model import load_textless
+
+    try:
+        done = compare(load_textless()[0], load_textless(baseline)[0], tokens, memory)
+    except LecternError as error:
+        raise failed(error) from error
+    out.mkdir(parents=True, exist_ok=True)
+    draw_backbones(done, out)
+    (out / "backbones.md").write_text(backbone_tables(done), "utf-8")
+    print(json.dumps(done.to_json()) if as_json else backbone_tables(done))
