@@ -137,4 +137,5 @@ def share_of_speech(audio: Audio) -> float:
     """Share of a recording that is speech, by the Silero detector inside faster-whisper."""
     samples: npt.NDArray[np.float32] = resampled(audio, ANALYSIS_RATE_HZ).samples
     found = _vad()(samples)
-    return sum(part["end"] - part["start"] for part in found) / max(1, len(samples))
+    spoken = sum(int(part["end"]) - int(part["start"]) for part in found)
+    return spoken / max(1, len(samples))

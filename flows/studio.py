@@ -4,7 +4,6 @@ Everything comes out of the object store by the digests that stand with the prod
 can finish what was begun before an upgrade. Files are kept in the home's `weights` folder.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import torch
 from sqlalchemy.orm import Session
 
 from flows.patience import patiently
@@ -129,11 +129,6 @@ class Studio:
     def profile(self) -> str:
         """What decides the bits of what is made here, in short: it stands with each take."""
         return numerics_profile(self.device).digest[:16]
-
-    @cached_property
-    def at_once(self) -> int:
-        """Windows worth leasing together: a CPU renders one a core, beside each other."""
-        return self.batch if self.device != "cpu" else len(os.sched_getaffinity(0))
 
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""

@@ -54,7 +54,7 @@ def _writable_flac(out: Path) -> None:
 
 def _speaker(voice: str):  # type: ignore[no-untyped-def]
     from flows.longform import Speaker
-    from flows.narrate import default_device
+    from flows.studio import default_device
     from generation.longform.model import load_textless
     from generation.tokenizer.model import load_tokenizer
     from generation.voices import WEIGHTS, house_voices, load_cast

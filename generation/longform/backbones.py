@@ -16,8 +16,8 @@ import torch
 from generation.longform.endless import Ints
 from generation.longform.model import TextlessSpeech, TextlessState
 from generation.longform.perplexity import CHUNK_TOKENS
+from generation.packed import packed
 from generation.speechssm.griffin import GriffinState
-from generation.speechssm.packed import packed
 from generation.speechssm.transformer import TransformerState
 
 GIBIBYTE = 2**30
@@ -112,7 +112,7 @@ def advanced(model: TextlessSpeech, tokens: Ints, length: int) -> TextlessState:
     state = model.initial_state(1)
     left = length
     while left > 0:
-        for part in torch.from_numpy(tokens[:left]).split(CHUNK_TOKENS):
+        for part in torch.split(torch.from_numpy(tokens[:left]), CHUNK_TOKENS):
             _, state = model(part[None].to(model.bias.device), state)
         left -= min(left, len(tokens))
     return state

@@ -12,8 +12,8 @@ from generation.errors import VoicePromptError
 from generation.longform.endless import Ints
 from generation.longform.model import TextlessSpeech, TextlessState
 from generation.noise import content_seed, gumbel
+from generation.packed import packed
 from generation.rates import tokens_in
-from generation.speechssm.packed import packed
 
 LEAST_PROMPT_S = 1.0
 """Shorter prompts say too little to go on from."""

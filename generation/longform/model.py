@@ -5,7 +5,7 @@ also the head (as in Gemma), and a backbone whose memory does not grow. The same
 baseline. Dimension letters are those of `griffin`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,8 @@ class TextlessSpeech(nn.Module):
 
     def step(self, state: TextlessState) -> Tensor:
         """Score what comes next, [B, K], moving `state` on in place; the caller writes its `token`."""
-        return self._score(self.backbone.step(self._embed(state.token), state.backbone))
+        step: Callable[..., Tensor] = self.backbone.step
+        return self._score(step(self._embed(state.token), state.backbone))
 
     def _embed(self, tokens: Tensor) -> Tensor:
         vectors: Tensor = self.tokens(tokens)

@@ -25,7 +25,7 @@ def token_losses(
     model.eval()
     state = model.initial_state(1)
     losses = []
-    for part in torch.from_numpy(tokens).to(model.bias.device).split(chunk):
+    for part in torch.split(torch.from_numpy(tokens).to(model.bias.device), chunk):
         logits, state = model(part[None], state)
         losses.append(F.cross_entropy(logits[0].float(), part, reduction="none").double().cpu())
     return torch.cat(losses).numpy()

@@ -9,6 +9,7 @@ Dimension letters are those of `griffin`; N counts blocks, L steps cached.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -209,7 +210,8 @@ class Transformer(nn.Module):
         rotation = rotary(self.config.head_width, seen, 1, x)
         for i, attention in enumerate(self.attention):
             normed = self.attention_norms[i](x)
-            x = x + attention.step(normed, rotation, state.keys[i], state.values[i], seen)
+            step: Callable[..., Tensor] = attention.step  # type: ignore[assignment]
+            x = x + step(normed, rotation, state.keys[i], state.values[i], seen)
             x = x + self.mlps[i](self.mlp_norms[i](x))
         state.position = seen + 1
         y: Tensor = self.final_norm(x)

@@ -8,6 +8,7 @@ examples, whose sound is gone, all that the last window heard is dropped instead
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def passage_tokens(passage: Passage, tokenizer: Tokenizer, decoder: LatentDecode
     latents = np.concatenate(
         [passage.latents[first * _LATENTS :], passage.latents[: lacking * _LATENTS]]
     )
-    heard = encoder_features(decoder(latents.astype(np.float32)[None])[0])
+    heard = encoder_features(decoder(torch.from_numpy(latents.astype(np.float32))[None])[0].numpy())
     # As everywhere, the first half of an overlap stays with the earlier window.
     shared = tokens_in(OVERLAP_S) // 2 if first else 0
     encoder = passage.features.encoder.copy()
@@ -48,7 +49,8 @@ def example_tokens(tokens: Ints) -> Ints:
 def save_streams(path: Path, streams: dict[str, Ints]) -> None:
     """Write token streams by name to an `.npz` file, whole or not at all."""
     partial = path.with_suffix(".part.npz")
-    np.savez(partial, **{name: tokens.astype(np.int16) for name, tokens in streams.items()})
+    arrays: dict[str, Any] = {name: tokens.astype(np.int16) for name, tokens in streams.items()}
+    np.savez(partial, **arrays)
     partial.rename(path)
 
 
@@ -60,7 +62,7 @@ def load_streams(path: Path) -> dict[str, Ints]:
 
 def passage_streams(folder: Path, tokenizer_weights: Path) -> dict[str, Ints]:
     """Make the streams of a folder of passages, by file name."""
-    tokenizer, decoder = load_tokenizer(tokenizer_weights), LatentDecoder(threads=1)
+    tokenizer, decoder = load_tokenizer(tokenizer_weights), LatentDecoder()
     streams: dict[str, Ints] = {}
     for path in sorted(folder.glob("[!.]*[0-9].npz")):
         streams[path.stem] = passage_tokens(load_passage(path), tokenizer, decoder)

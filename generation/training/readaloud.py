@@ -99,7 +99,7 @@ def write_copy(
     folder = out / split / speaker / chapter
     folder.mkdir(parents=True, exist_ok=True)
     lines = []
-    for number, (start, end, words) in enumerate(utterances(stretch, passage.pointer)):
+    for number, (start, end, words) in enumerate(utterances(stretch, passage.pointer.tolist())):
         name = f"{speaker}-{chapter}-{number:04}"
         samples = passage.waveform[start * TOKEN_SAMPLES : end * TOKEN_SAMPLES]
         soundfile.write(folder / f"{name}.flac", samples, SAMPLE_RATE_HZ, subtype="PCM_16")
