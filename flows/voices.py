@@ -35,7 +35,7 @@ from generation.weights import load_weights
 from qa.audio import as_audio
 from qa.speaker import sliding_embeddings
 from qa.speaker_track import WINDOW_S
-from storage import enrolment
+from storage import enrolment, keys
 from storage.enrolment import NARRATION, WORLD, ConsentTerms
 from storage.errors import ConsentRefused, NotFound
 from storage.keys import digest_of
@@ -218,12 +218,15 @@ def enrol(opened: Services, prompted: PromptedVoice, actor: str) -> Enrolled:
 
 
 def erase(opened: Services, name: str, actor: str, reason: str) -> VoiceRow:
-    """Erase an enrolled voice for good: its recording, and every prompt made of it here."""
+    """Erase an enrolled voice for good: its recording, and the prompts made of it, here and in the store."""
     row = voice_of(opened, name)
     erased = enrolment.erase_voice(
         opened.engine, opened.store, voice_id=row.id, actor=actor, reason=reason
     )
     for file in prompt_files(prompts_folder(opened.settings), row.digest):
+        digest = digest_of(file.read_bytes())
+        opened.store.delete(keys.weights(digest))  # where productions with the voice kept it
+        (opened.settings.folder / "weights" / digest).unlink(missing_ok=True)
         file.unlink()
     return erased
 

@@ -17,10 +17,12 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.settings import Settings
-from flows.voices import TWO_SPEAKERS_BELOW, UnknownVoice, find_voice, likeness, prompted_by
+from flows.voices import TWO_SPEAKERS_BELOW, find_voice, likeness, prompted_by
+from generation.errors import UnknownVoice
 from generation.prompt import Recording, read_recording
 from generation.rates import SAMPLE_RATE_HZ
 from generation.voices import PROMPTED_SOUNDSTORM, WEIGHTS, house_voices, load_speaker, weight_files
+from storage import keys
 from storage.errors import ConsentRefused
 from storage.objects import FolderStore
 
@@ -205,10 +207,13 @@ def test_a_voice_is_enrolled_shown_used_revoked_and_erased(
     assert done.exit_code == 4
     assert "revoked" in done.stderr
 
-    assert list((home / "voices").iterdir())
+    (prompt,) = (home / "voices").iterdir()
+    kept = keys.weights(keys.digest_of(prompt.read_bytes()))
+    store.put(kept, prompt.read_bytes())
     assert shown("voice", "erase", "ada", "--yes", "--reason", "she asked")["state"] == "erased"
     assert list((home / "voices").iterdir()) == []
     assert not store.path(f"voices/{digest}/prompt").exists()
+    assert not store.path(kept).exists()
     assert shown("voice", "show", "ada")["state"] == "erased"
     with pytest.raises(UnknownVoice):
         find_voice("ada", Settings(), tmp_path)
