@@ -41,7 +41,8 @@ class FlowsFactory:
 
     def submit(self, upload: Upload) -> int:
         """Queue an uploaded book; raises UnknownVoice where its voice is none of those offered."""
-        from flows.intake import Rights, Submission, UnknownVoice, submit
+        from flows.intake import Rights, Submission, submit
+        from generation.errors import UnknownVoice
 
         voices = self.voices()
         if upload.voice not in voices:  # a path of this machine, say
