@@ -495,6 +495,7 @@ document.addEventListener("submit", async (event) => {
   event.preventDefault();
   player.sound.pause();
   await player.beat();
+  await new Promise((later) => setTimeout(later)); // a form that is still submitting ignores requestSubmit
   form.dataset.flushed = "yes";
   form.requestSubmit(event.submitter ?? undefined);
 });
