@@ -178,7 +178,7 @@ def test_from_submission_to_publication(
     dialog.get_by_label("Say words otherwise").fill("lamp = 7?")
     dialog.get_by_role("button", name="Have it read again").click()
     expect(page.get_by_role("alert")).to_be_visible()  # nobody can say that
-    page.go_back()
+    page.goto(f"/productions/{production}")
     page.keyboard.press("r")
     dialog.get_by_label("Say words otherwise").fill("lamp = LAMP")
     dialog.get_by_role("button", name="Have it read again").click()
@@ -230,7 +230,7 @@ def test_reviewing_real_speech(
     page.keyboard.press("r")
     expect(page.get_by_role("dialog", name="Read it again")).to_be_visible()
     assert rita.serious() == []
-    window = page.get_by_text("Its takes").get_attribute("href")
+    window = page.get_by_role("link", name="Its takes").get_attribute("href")
     page.get_by_role("button", name="Have it read again").click()
     expect(page.get_by_text("is asked for.")).to_be_visible()
     judged(engine, store, sentences, book.id, clean=True)
