@@ -122,7 +122,8 @@ def _text_of(path: Path, text: Path | None, files: int) -> str | None:
 def chapter_table(report: BookReport) -> Table:
     """Show a row a chapter: its length, and the verdict on each question that was asked."""
     table = Table(title=report.title, title_justify="left")
-    for column in ("chapter", "length", *report.questions, "words wrong", "DNSMOS", "verdict"):
+    table.add_column("chapter", no_wrap=True)
+    for column in ("length", *report.questions, "WER", "DNSMOS", "verdict"):
         table.add_column(str(column))
     for chapter in report.chapters:
         minutes, seconds = divmod(round(chapter.duration_s), 60)

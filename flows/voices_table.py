@@ -6,6 +6,8 @@ the speaker's recording; the rest of it, which no model hears, says how alike on
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,9 +21,9 @@ from flows.heldout import passages
 from generation.engine import Engine
 from generation.errors import NarrationError, VoicePromptError
 from generation.narration import LANES, plan_chapter, spoken_words
-from generation.prompt import Recording, check, make_prompt
+from generation.prompt import Checked, Recording, check, make_prompt
 from generation.rates import SAMPLE_RATE_HZ
-from generation.rendering import Renderer, VoicePrompt, WindowReading
+from generation.rendering import VoicePrompt, WindowReading
 from generation.tokenizer.model import load_tokenizer
 from generation.training.codec_data import heldout_paths, manifest, read_recording
 from generation.voices import WEIGHTS, Cast
@@ -33,8 +35,8 @@ from qa.words import ErrorCount, compare
 
 Floats = npt.NDArray[np.float32]
 
-PROMPT_PART_S = 4.5
-"""Beginning of a recording that its prompt is cut from."""
+PROMPT_PARTS_S = (4.5, 5.5, 6.5)
+"""Beginnings of a recording that its prompt is cut from: the first that holds 3 s of speech."""
 LEAST_REST_S = 4.0
 PER_SPEAKER_S = 20.0
 """Recordings of one speaker are joined to at most this."""
@@ -127,15 +129,11 @@ def evaluate_voices(
     rest: dict[str, Embeddings] = {}
     for speaker, waveform in kept_out(data, corpus):
         report(f"narrating as {speaker}")
-        cut = round(PROMPT_PART_S * SAMPLE_RATE_HZ)
-        try:
-            checked = check(Recording(waveform[:cut], speaker))
-        except VoicePromptError as error:
-            report(f"{speaker} is left out: {error}")
+        parts = _parted(waveform, speaker)
+        if parts is None:
+            report(f"{speaker} is left out: too little speech")
             continue
-        if len(waveform) < cut + LEAST_REST_S * SAMPLE_RATE_HZ:
-            report(f"{speaker} is left out: too little speech behind the prompt")
-            continue
+        checked, cut = parts
         prompt = make_prompt(checked, tokenizer, cast.renderer.codec)
         spoken[speaker] = _rendered(cast, prompt, reading)
         own[speaker] = embed(as_audio(waveform[:cut], SAMPLE_RATE_HZ))
@@ -155,6 +153,17 @@ def evaluate_voices(
         for place, (speaker, audio) in enumerate(spoken.items())
     ]
     return CorpusFigures(corpus, text, tuple(figures))
+
+
+def _parted(waveform: Floats, speaker: str) -> tuple[Checked, int] | None:
+    """Find the shortest beginning that holds a prompt and leaves enough behind it, and its samples."""
+    for seconds in PROMPT_PARTS_S:
+        cut = round(seconds * SAMPLE_RATE_HZ)
+        if len(waveform) < cut + LEAST_REST_S * SAMPLE_RATE_HZ:
+            return None
+        with suppress(VoicePromptError):
+            return check(Recording(waveform[:cut], speaker)), cut
+    return None
 
 
 def kept_out(data: Path, corpus: str) -> Iterator[tuple[str, Floats]]:
@@ -205,6 +214,7 @@ def _read(cast: Cast, books: Sequence[Path], seed: int) -> tuple[WindowReading, 
 
 
 def _rendered(cast: Cast, prompt: VoicePrompt, reading: WindowReading) -> Audio:
-    renderer = Renderer(cast.renderer.model, cast.renderer.codec, prompt, cast.renderer.decoding)
+    renderer = copy(cast.renderer)
+    renderer.prompt = prompt
     ((_, waveform),) = renderer.render([reading])
     return as_audio(waveform, SAMPLE_RATE_HZ)

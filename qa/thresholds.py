@@ -42,7 +42,9 @@ class Thresholds:
         2.0, "well under the worst excerpts of real speech: " + _CALIBRATION
     )
     pause_most_s: float = _limit(1.5, _PEERS)
-    speech_over_noise_least_db: float = _limit(27.5, _CALIBRATION)
+    speech_over_noise_least_db: float = _limit(
+        27.5, "learning half: 110 of 110 noises at 15 dB found, none in 1.07 h undamaged"
+    )
     click_least_db: float = _limit(9.5, "162 clicks 12 dB over the local peak: all above it")
     click_most_ms: float = _limit(
         0.19, "162 clicks: all within it; half an hour undamaged: one so narrow and so high"

@@ -381,7 +381,8 @@ class S3Store:
         self.bucket = bucket
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.endpoint = endpoint
-        self._client: Any = boto3.client(
+        # A session of its own: boto3 gives all others in the process the credentials it found first.
+        self._client: Any = boto3.session.Session().client(
             "s3",
             endpoint_url=endpoint,
             region_name=region or (None if endpoint is None else "us-east-1"),

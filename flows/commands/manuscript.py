@@ -93,7 +93,10 @@ def narrate(
         minutes = release.duration_s / 60
         print(f"{release.book.title}: {len(release.chapters)} chapters, {minutes:.1f} minutes")
         print(done.out)
-    if done.verdict != "pass" or done.faulty:
+    for chapter in release.chapters:
+        for violation in chapter.violations:
+            console.print(f"lectern: chapter {chapter.number} is out of spec: {violation}")
+    if done.verdict != "pass" or done.faulty or any(c.violations for c in release.chapters):
         console.print(
             f"lectern: the report says {done.verdict}, {done.faulty} windows were kept with a fault:"
             f" listen before you publish ({done.out / 'qa-report.json'})"

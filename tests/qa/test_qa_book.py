@@ -103,7 +103,7 @@ def misheard(entry: ChapterEntry, sentence: int) -> ChapterEntry:
     assert report.words is not None
     suspect = SuspectEntry(
         expected="pemberley", heard="humbly", sentence=sentence, start_s=2.0, end_s=2.5,
-        doubt_nats=20.0, phone_distance=0.9,
+        doubt_nats=20.0, phone_distance=0.9, confirmed=True, unspoken_share=0.0,
     )  # fmt: skip
     words = report.words.model_copy(
         update={

@@ -95,7 +95,7 @@ def test_windows_take_no_more_of_a_stream_than_they_need() -> None:
 def codec() -> LatentCodec:
     generator = torch.Generator().manual_seed(0)
     books = torch.randn(LEVELS, 1024, 384, generator=generator) * 0.3
-    return LatentCodec(books, "0" * 64)
+    return LatentCodec(books, "0" * 64, dtype=torch.float32)  # bf16 rounds by the length of a piece
 
 
 def test_codes_decoded_piece_by_piece_sound_as_decoded_at_once(codec: LatentCodec) -> None:
@@ -148,6 +148,7 @@ def test_text_is_not_heard_where_there_is_none(codec: LatentCodec) -> None:
     with torch.no_grad():
         for parameter in soundstorm.text_encoder.parameters():
             parameter.mul_(3.0)
+    renderer = Renderer(soundstorm, codec, prompt, Decoding(passes=1))
     (_, changed), (_, same) = next(renderer.fill([read])), next(renderer.fill([silent]))
     assert np.array_equal(without, same)
     assert not np.array_equal(with_text, changed)

@@ -215,7 +215,7 @@ def test_a_shared_stretch_speaks_each_word_once(tmp_path: Path) -> None:
         NarratedWindow(_clicks(second, 10), _spoken(second), overlap=4 * SAMPLE_RATE_HZ),
     ]
     release = master_and_package(
-        BOOK, VOICE, [NarratedChapter(1, "One", windows)], tmp_path / "out", seed=1
+        DESCRIBED, [NarratedChapter(1, "One", windows)], tmp_path / "out", seed=1
     )
     words = release.chapters[0].words
     assert [word.text for word in words] == ["1.0", "5.0", "7.0", "2.6", "5.0"]
@@ -231,7 +231,7 @@ def test_the_same_narration_gives_the_same_bytes(
     assert again == release
     assert _files(tmp_path / "elsewhere") == _files(out)
     other = master_and_package(
-        BOOK, VOICE, _chapters(audio, ("One", "Zwei")), tmp_path / "other", seed=1
+        DESCRIBED, _chapters(audio, ("One", "Zwei")), tmp_path / "other", seed=1
     )
     assert other.content_digest != release.content_digest
 
@@ -304,7 +304,7 @@ def test_a_silent_chapter_is_named(audio: Audio, tmp_path: Path) -> None:
     silent = NarratedChapter(7, "The Void", [NarratedWindow(np.zeros(50_000, np.float32))])
     with pytest.raises(MasteringError, match=r"chapter 7 \('The Void'\).*no speech"):
         master_and_package(
-            BOOK, VOICE, [*_chapters(audio, ("One",)), silent], tmp_path / "book", seed=1
+            DESCRIBED, [*_chapters(audio, ("One",)), silent], tmp_path / "book", seed=1
         )
     assert list(tmp_path.iterdir()) == []
 

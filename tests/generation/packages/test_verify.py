@@ -7,7 +7,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
+from mastering_tools import Audio
 from packaged_story import Packaged
 
 from generation.packages import PackagingError, package
@@ -140,6 +142,15 @@ def test_every_carrier_says_that_a_model_made_it(sealed: Path, roots: bytes) -> 
     for file in marked:
         said = read_mark(sealed / file.path, file.media_type, roots)
         assert (said.title, said.source_type) == (file.path, TRAINED)
+
+
+def test_signing_changes_no_sample(
+    sealed: Path, packaged: Packaged, decode: Callable[[Path], Audio]
+) -> None:
+    for kind in ("flac", "mp3"):
+        [signed] = (sealed / kind).iterdir()
+        plain = packaged.out / kind / f"03-the-fog.{kind}"
+        np.testing.assert_array_equal(decode(signed), decode(plain))
 
 
 def test_any_byte_of_any_file_is_found_out_and_named(sealed: Path, roots: bytes) -> None:

@@ -172,13 +172,15 @@ def test_from_submission_to_publication(
         page.get_by_role("button", name="Pause").click()
     assert sent.value.status == 200 and heard(page)
 
+    production = page.url
     page.keyboard.press("r")
     dialog = page.get_by_role("dialog", name="Read it again")
     expect(dialog.locator("blockquote")).not_to_be_empty()
     dialog.get_by_label("Say words otherwise").fill("lamp = 7?")
     dialog.get_by_role("button", name="Have it read again").click()
     expect(page.get_by_role("alert")).to_be_visible()  # nobody can say that
-    page.goto(f"/productions/{production}")
+    page.goto(production)
+    page.get_by_role("button", name="Play").wait_for()
     page.keyboard.press("r")
     dialog.get_by_label("Say words otherwise").fill("lamp = LAMP")
     dialog.get_by_role("button", name="Have it read again").click()
