@@ -211,7 +211,7 @@ class Player {
   }
 
   windowAt(now) {
-    return this.windows.find(([, , start, end]) => start <= now && now < end) ?? this.windows.findLast?.(([, , start]) => start <= now);
+    return this.windows.find(([, , start, end]) => start <= now && now < end) ?? this.windows.findLast?.(([, , start]) => start <= now) ?? this.windows[0];
   }
 
   wordsOf([, , start, end]) {
@@ -498,6 +498,7 @@ document.addEventListener("submit", async (event) => {
   await new Promise((later) => setTimeout(later)); // a form that is still submitting ignores requestSubmit
   form.dataset.flushed = "yes";
   form.requestSubmit(event.submitter ?? undefined);
+  delete form.dataset.flushed; // for whoever comes back to the page
 });
 
 const keysOn = $("#keys-on");
