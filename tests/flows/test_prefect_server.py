@@ -41,6 +41,14 @@ def holder(home: Path, seconds: float) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def is_dead(pid: int) -> bool:
+    """Whether a process has ended, be it still unreaped by the init process that inherited it."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[PrefectServer]:
     """Return the server of a fresh home, nothing of which is left afterwards."""
@@ -82,7 +90,8 @@ def test_killed_starts_and_holders_leave_no_claim_and_the_last_one_stops_the_ser
     assert "PREFECT_API_URL" not in os.environ
     assert not server.status().running
     assert not server.cluster.status().running
-    assert not any(psutil.pid_exists(pid) for pid in first)
+    assert not daemons.running(server.home, SERVICE)
+    assert all(is_dead(pid) for pid in first)
 
 
 def test_two_homes_never_meet_and_a_dead_server_comes_back_beside_a_stranger(
