@@ -11,7 +11,7 @@ import typer
 from flows.terminal import Json, errors_said, progress_bar
 
 if TYPE_CHECKING:
-    from flows.narrate import Narration
+    from flows.factory.narrate import Narration
     from qa.words import ErrorCount
 
 REPORT_FILE = "qa-report.json"
@@ -61,8 +61,8 @@ def demonstrate(
     LecternError, QAError, StorageError
         The directory, the weights, the recogniser or the home's database cannot be used.
     """
-    from flows.intake import Wish, narrator_named
-    from flows.narrate import narrate
+    from flows.factory.intake import Wish, narrator_named
+    from flows.factory.narrate import narrate
     from flows.services import services
     from flows.settings import Settings
     from generation.voices import DEFAULT_VOICE

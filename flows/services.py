@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from flows.logs import log_to
+from flows.operate.logs import log_to
 from flows.settings import Settings
 from storage.database import connect, migrate
 from storage.objects import ObjectStore, open_store

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from flows.seaweed import Seaweed, running_seaweed, weed
+from flows.measure.seaweed import Seaweed, running_seaweed, weed
 from storage.postgres import Cluster
 
 __all__ = ["Seaweed", "running_postgres", "running_seaweed", "status_of", "weed"]

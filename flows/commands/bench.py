@@ -23,7 +23,7 @@ Log = Annotated[Path | None, typer.Option(help="Write the log there, too.")]
 @bench.command()
 def night(folder: Folder = None, log: Log = None, as_json: Json = False) -> None:
     """Ten books, three workers, and everything that goes wrong in one night, beside a calm one."""
-    from flows.bench_night import run
+    from flows.measure.bench_night import run
 
     with errors_said(), _one_thread(), _place(folder) as place:
         done = run(place, say=_say)
@@ -42,7 +42,7 @@ def kills(
     as_json: Json = False,
 ) -> None:
     """Kill workers (−9) at moments of every phase; nothing may be lost, doubled or different."""
-    from flows.bench_kills import run
+    from flows.measure.bench_kills import run
 
     lines: list[str] = []
 
@@ -86,7 +86,7 @@ def packages(
     as_json: Json = False,
 ) -> None:
     """A book read by the teacher, to a verified release: cost, read-along, and every file tampered with."""
-    from flows.bench_packages import run
+    from flows.measure.bench_packages import run
 
     with errors_said(), _place(folder) as place:
         done = run(place, book, chapters, minutes, offsets)

@@ -22,7 +22,7 @@ def continue_(
     as_json: Json = False,
 ) -> None:
     """Continue a recording without any text, for as long as is wanted, in constant memory."""
-    from flows.longform import continue_recording
+    from flows.measure.longform import continue_recording
     from qa.errors import QAError
 
     _writable_flac(out)
@@ -53,8 +53,8 @@ def _writable_flac(out: Path) -> None:
 
 
 def _speaker(voice: str):  # type: ignore[no-untyped-def]
-    from flows.longform import Speaker
-    from flows.studio import default_device
+    from flows.factory.studio import default_device
+    from flows.measure.longform import Speaker
     from generation.longform.model import load_textless
     from generation.tokenizer.model import load_tokenizer
     from generation.voices import WEIGHTS, house_voices, load_cast
@@ -82,7 +82,7 @@ def layout(
     as_json: Json = False,
 ) -> None:
     """Put LibriSpeech's utterances together into LibriSpeech-Long's layout."""
-    from flows.longform_layout import (
+    from flows.measure.longform_layout import (
         build_layout,
         packed_boundaries,
         read_boundaries,
@@ -113,9 +113,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Continue long examples and score real and continued speech over time."""
-    from flows.longform import run as run_longform
-    from flows.longform_layout import long_examples
-    from flows.longform_plots import draw_run, run_tables
+    from flows.measure.longform import run as run_longform
+    from flows.measure.longform_layout import long_examples
+    from flows.measure.longform_plots import draw_run, run_tables
     from generation.longform.model import load_textless
     from generation.rates import SAMPLE_RATE_HZ
     from qa.audio import Audio
@@ -153,8 +153,8 @@ def perplexity(
     as_json: Json = False,
 ) -> None:
     """Measure how well real tokens are foreseen, over time and by quarter of 16 minutes."""
-    from flows.longform import perplexities
-    from flows.longform_plots import draw_perplexities, perplexity_table
+    from flows.measure.longform import perplexities
+    from flows.measure.longform_plots import draw_perplexities, perplexity_table
     from generation.longform.model import load_textless
     from generation.training.endless import load_streams
 
@@ -180,7 +180,7 @@ def backbones(
     as_json: Json = False,
 ) -> None:
     """Measure what length costs the shipped model and a Transformer of its size."""
-    from flows.longform_backbones import backbone_tables, compare, draw_backbones
+    from flows.measure.longform_backbones import backbone_tables, compare, draw_backbones
     from generation.longform.model import load_textless
 
     try:

@@ -62,8 +62,8 @@ def narrate(
 
     Run again after it was interrupted, it goes on from the last window that was finished.
     """
-    from flows.intake import check, narrator_named, read_wish
-    from flows.narrate import narrate as narrate_book
+    from flows.factory.intake import check, narrator_named, read_wish
+    from flows.factory.narrate import narrate as narrate_book
     from flows.services import services
     from flows.settings import Settings
 

@@ -20,11 +20,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the narration of held-out text, beside Piper where it is installed."""
-    from flows.ablation import ablate
-    from flows.evaluate import evaluate as evaluate_cast
-    from flows.evaluation_table import markdown
-    from flows.heldout import passages
-    from flows.studio import default_device
+    from flows.factory.studio import default_device
+    from flows.measure.ablation import ablate
+    from flows.measure.evaluate import evaluate as evaluate_cast
+    from flows.measure.evaluation_table import markdown
+    from flows.measure.heldout import passages
     from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
@@ -56,9 +56,9 @@ def evaluate_voices(
     as_json: Json = False,
 ) -> None:
     """Measure voices by prompt: how like their speakers they are, on speakers kept out of training."""
-    from flows.studio import default_device
-    from flows.voices_table import evaluate_voices as evaluate_speakers
-    from flows.voices_table import markdown
+    from flows.factory.studio import default_device
+    from flows.measure.voices_table import evaluate_voices as evaluate_speakers
+    from flows.measure.voices_table import markdown
     from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
@@ -91,7 +91,7 @@ def qa(
     """
     from rich.console import Console
 
-    from flows.judge import chapter_table, judge_path, moment_table
+    from flows.measure.judge import chapter_table, judge_path, moment_table
     from qa.errors import QAError
     from qa.findings import Verdict
 

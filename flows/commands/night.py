@@ -51,10 +51,10 @@ def reconcile(as_json: Json = False) -> None:
 
 def _run(name: str, *arguments: Any) -> Any:
     """Run a flow in this process, with its run shown by the Prefect server."""
-    from flows.prefect_server import hold_prefect
+    from flows.operate.prefect_server import hold_prefect
     from flows.settings import Settings
 
     with errors_said(), hold_prefect(Settings()):
-        from flows import prefect_flows
+        from flows.factory import prefect_flows
 
         return getattr(prefect_flows, name)(*arguments)

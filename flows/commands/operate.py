@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 def up(as_json: Json = False) -> None:
     """Start all that the home runs (PostgreSQL, Prefect, its deployments), and keep it until `down`."""
+    from flows.operate.up import up as start
     from flows.settings import Settings
-    from flows.up import up as start
 
     with errors_said(), console.status("starting"):
         done = start(Settings())
@@ -35,8 +35,8 @@ def up(as_json: Json = False) -> None:
 
 def down(as_json: Json = False) -> None:
     """Stop all that the home runs, whoever started or uses it; what was committed stays."""
+    from flows.operate.up import down as stop
     from flows.settings import Settings
-    from flows.up import down as stop
 
     with errors_said():
         troubles = stop(Settings())
@@ -50,7 +50,7 @@ def down(as_json: Json = False) -> None:
 
 def doctor(as_json: Json = False) -> None:
     """Say what is missing or broken, and its cure; exit code 1 where something is."""
-    from flows.doctor import Verdict, examine, worst
+    from flows.operate.doctor import Verdict, examine, worst
     from flows.settings import Settings
 
     with errors_said(), console.status("examining"):
@@ -74,7 +74,7 @@ def backup(
     as_json: Json = False,
 ) -> None:
     """Copy the whole state (databases, objects, settings without secrets) while work goes on."""
-    from flows.rescue import backup as copy
+    from flows.operate.rescue import backup as copy
     from flows.settings import Settings
 
     with errors_said(), console.status("copying"):
@@ -87,7 +87,7 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore a backup into an empty home, after checking every digest of it."""
-    from flows.rescue import restore as bring_back
+    from flows.operate.rescue import restore as bring_back
     from flows.settings import Settings
 
     with errors_said(), console.status("restoring"):
@@ -103,7 +103,7 @@ def metrics(
     """Print Prometheus metrics of the factory, or serve them at /metrics."""
     from prometheus_client.parser import text_string_to_metric_families as parsed
 
-    from flows.metrics import exposition, serve_factory
+    from flows.operate.metrics import exposition, serve_factory
     from flows.services import services
     from flows.settings import Settings
 

@@ -41,8 +41,8 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Queue a book for the night; prints its number, its words and the hours it is expected to take."""
-    from flows.intake import Submission, narrator_named, read_wish
-    from flows.intake import submit as submit_book
+    from flows.factory.intake import Submission, narrator_named, read_wish
+    from flows.factory.intake import submit as submit_book
 
     with errors_said(), _services() as opened:
         wish = replace(read_wish(chapters, seed, lexicon, priority, _due(due)), credits=credits)
@@ -318,7 +318,7 @@ def _seconds(text: str) -> float:
 
 
 def _directions(say: list[str]) -> dict[str, str]:
-    from flows.studio import lexicon_with
+    from flows.factory.studio import lexicon_with
 
     directions = {}
     for one in say:

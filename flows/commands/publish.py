@@ -29,7 +29,7 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Publish an approved production: package, sign, store; once, however often it is asked for."""
-    from flows.publish import publish as publish_production
+    from flows.factory.publish import publish as publish_production
 
     with errors_said(), _services() as opened:
         done = publish_production(opened, production_id, wait_s=60 * wait)
@@ -92,7 +92,7 @@ def links(
     as_json: Json = False,
 ) -> None:
     """Print an address for each file of a release, signed and good for some hours."""
-    from flows.publish import links as signed_links
+    from flows.factory.publish import links as signed_links
 
     with errors_said(), _services() as opened:
         found = signed_links(opened, production_id, expires_s=round(hours * 3600))
@@ -105,7 +105,7 @@ def links(
 
 def withdraw(production_id: Id, reason: Reason, as_json: Json = False) -> None:
     """Withdraw a release: its files are removed from the store, the catalogue says so."""
-    from flows.publish import withdraw as withdraw_release
+    from flows.factory.publish import withdraw as withdraw_release
 
     with errors_said(), _services() as opened:
         digest = withdraw_release(opened, production_id, actor=getpass.getuser(), reason=reason)
@@ -119,7 +119,7 @@ def supersede(
     as_json: Json = False,
 ) -> None:
     """Mark a release as replaced by another one; its files stay."""
-    from flows.publish import supersede as supersede_release
+    from flows.factory.publish import supersede as supersede_release
 
     with errors_said(), _services() as opened:
         supersede_release(opened, production_id, by, actor=getpass.getuser(), reason=reason)
@@ -129,7 +129,7 @@ def supersede(
 
 def releases(as_json: Json = False) -> None:
     """List all releases, and write the catalogue page anew."""
-    from flows.catalogue import write_catalogue
+    from flows.factory.catalogue import write_catalogue
 
     with errors_said(), _services() as opened:
         rows = write_catalogue(opened)
@@ -147,7 +147,7 @@ def releases(as_json: Json = False) -> None:
 
 def _verified(release: str, digest: str, trust: Path | None) -> "Verification":
     """Verify whatever was named; only a digest or a number needs the services."""
-    from flows.publish import verify_production, verify_stored
+    from flows.factory.publish import verify_production, verify_stored
     from flows.settings import Settings
     from generation.packages.errors import PackagingError
     from generation.packages.verify import verify_release
@@ -190,7 +190,7 @@ def _verified_at(address: str, digest: str, roots: bytes, settings: Any) -> "Ver
 
 
 def _roots(settings: Any, trust: Path | None) -> bytes:
-    from flows.publish import trusted_roots
+    from flows.factory.publish import trusted_roots
 
     return trusted_roots(settings, trust)
 

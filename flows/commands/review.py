@@ -37,7 +37,7 @@ def review(
     """Serve the review app until it is interrupted."""
     import uvicorn
 
-    from flows.reviewing import review_app
+    from flows.factory.reviewing import review_app
 
     with errors_said(), _services() as opened:
         settings = opened.settings

@@ -32,9 +32,9 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Enrol a voice: check the recording, keep it with its consent, and make its prompt (experimental)."""
+    from flows.factory.voices import enrol, prompted_by
     from flows.services import services
     from flows.settings import Settings
-    from flows.voices import enrol, prompted_by
     from generation.voices import house_voices
 
     if name in house_voices():
@@ -90,7 +90,7 @@ def show(name: Name, as_json: Json = False) -> None:
 @app.command()
 def revoke(name: Name, reason: Reason = "", as_json: Json = False) -> None:
     """Revoke all consents of a voice: whatever is in production with it is refused at once."""
-    from flows.voices import voice_of
+    from flows.factory.voices import voice_of
     from storage.enrolment import revoke_consents
 
     with errors_said(), _opened(name) as opened:
@@ -112,7 +112,7 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Erase a voice for good: consents revoked, recording and prompts deleted; the audit stays."""
-    from flows.voices import erase as erase_voice
+    from flows.factory.voices import erase as erase_voice
 
     with errors_said(), _opened(name) as opened:
         if not yes and not typer.confirm(f"Erase the voice {name} for good?", err=True):
@@ -127,9 +127,9 @@ def erase(
 @contextmanager
 def _opened(name: str) -> "Iterator[Services]":
     """Open the services a named voice is in; exit 2 where there is no such voice."""
+    from flows.factory.voices import has_database
     from flows.services import services
     from flows.settings import Settings
-    from flows.voices import has_database
     from generation.voices import house_voices
     from storage.errors import NotFound
 
@@ -166,9 +166,9 @@ def _enrolled() -> list[dict[str, Any]]:
     """Rows of the voices that publishers enrolled."""
     from sqlalchemy.orm import Session
 
+    from flows.factory.voices import has_database
     from flows.services import services
     from flows.settings import Settings
-    from flows.voices import has_database
     from storage.enrolment import voices
 
     settings = Settings()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from flows import bench_kills, bench_night
+from flows.measure import bench_kills, bench_night
 
 
 def test_a_night_of_trouble_ends_as_a_calm_one(tmp_path: Path) -> None:

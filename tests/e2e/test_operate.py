@@ -12,9 +12,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from flows import daemons
-from flows.deployments import DEPLOYMENTS, SERVICE, _ask
-from flows.prefect_server import PrefectServer, prefect_environment
+from flows.factory.deployments import DEPLOYMENTS, SERVICE, _ask
+from flows.operate import daemons
+from flows.operate.prefect_server import PrefectServer, prefect_environment
 from flows.settings import Settings
 from storage.postgres import Cluster
 

@@ -25,11 +25,11 @@ if "services" not in sys.modules:
 
 import services  # noqa: E402
 
-from flows.intake import Narrator  # noqa: E402
+from flows.factory.intake import Narrator  # noqa: E402
+from flows.measure.tiny_voice import tiny_narrator  # noqa: E402
 from flows.services import Services  # noqa: E402
 from flows.services import services as open_services  # noqa: E402
 from flows.settings import Settings  # noqa: E402
-from flows.tiny_voice import tiny_narrator  # noqa: E402
 from storage import database  # noqa: E402
 from storage.postgres import Cluster  # noqa: E402
 

@@ -5,10 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from flows.evaluate import Evaluation, Judgement, PassageText, SeedResult, Words, memory_growth
-from flows.evaluation_table import markdown
-from flows.heldout import passages
-from flows.piper import PiperError, read_by_piper
+from flows.measure.evaluate import (
+    Evaluation,
+    Judgement,
+    PassageText,
+    SeedResult,
+    Words,
+    memory_growth,
+)
+from flows.measure.evaluation_table import markdown
+from flows.measure.heldout import passages
+from flows.measure.piper import PiperError, read_by_piper
 from generation.errors import ManuscriptError
 from generation.manuscript import read_manuscript
 from generation.training.heldout import first_heldout, split_chapters

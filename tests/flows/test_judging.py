@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flows.judging import MAX_TAKES, SETTLED, judgement, listen
+from flows.factory.judging import MAX_TAKES, SETTLED, judgement, listen
 from generation.rates import SAMPLE_RATE_HZ
 from storage.models import Take
 from storage.queue import WindowLease

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from flows.logs import Redactor, log_to
+from flows.operate.logs import Redactor, log_to
 from flows.settings import Settings
 from storage.objects import S3Store
 

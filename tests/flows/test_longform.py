@@ -9,10 +9,10 @@ import torch
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.longform import Progress, Speaker, binned, continue_recording, perplexities, run
-from flows.longform_layout import long_examples
-from flows.longform_plots import draw_run, perplexity_table, run_tables
-from flows.longform_scores import share_of_speech
+from flows.measure.longform import Progress, Speaker, binned, continue_recording, perplexities, run
+from flows.measure.longform_layout import long_examples
+from flows.measure.longform_plots import draw_run, perplexity_table, run_tables
+from flows.measure.longform_scores import share_of_speech
 from generation.codec.latent import LatentCodec
 from generation.errors import VoicePromptError
 from generation.longform.model import TextlessSpeech, textless_config

@@ -9,7 +9,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.longform_layout import (
+from flows.measure.longform_layout import (
     Boundary,
     build_layout,
     long_examples,

@@ -9,7 +9,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import create_engine, text
 
-from flows.metrics import NAMES, WORKERS, device_seconds, exposition, serve_worker
+from flows.operate.metrics import NAMES, WORKERS, device_seconds, exposition, serve_worker
 from flows.services import Services
 from flows.settings import Settings
 from storage.queue import Queue

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.orm import Session
 
-from flows.bench_books import write_book
-from flows.intake import Narrator, Wish, submit
+from flows.factory.intake import Narrator, Wish, submit
+from flows.measure.bench_books import write_book
 from flows.services import Services
 from storage import productions
 from storage.states import ProductionState
@@ -32,7 +32,7 @@ def test_flows_make_what_was_submitted_and_show_it(
 ) -> None:
     from prefect.client.orchestration import get_client
 
-    from flows import prefect_flows
+    from flows.factory import prefect_flows
 
     wish = Wish(questions=("signal",))
     ids = [
@@ -60,7 +60,7 @@ def test_flows_make_what_was_submitted_and_show_it(
 def test_intake_queues_a_book_and_refuses_what_cannot_be_read(
     prefect_server: None, opened: Services, tmp_path: Path
 ) -> None:
-    from flows import prefect_flows
+    from flows.factory import prefect_flows
     from generation.errors import EmptyManuscript
 
     production_id = prefect_flows.intake(str(write_book(tmp_path, "The Lamp", (1,))), priority=2)

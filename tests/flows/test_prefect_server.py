@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from flows import daemons
-from flows.prefect_server import (
+from flows.operate import daemons
+from flows.operate.prefect_server import (
     SERVICE,
     PrefectServer,
     _get,
@@ -25,7 +25,7 @@ from storage.errors import ServerError
 
 HOLD = (
     "import sys, time; from pathlib import Path\n"
-    "from flows.prefect_server import hold_prefect; from flows.settings import Settings\n"
+    "from flows.operate.prefect_server import hold_prefect; from flows.settings import Settings\n"
     "with hold_prefect(Settings(home=Path(sys.argv[1]))) as environment:\n"
     "    from prefect import flow\n"
     "    @flow(log_prints=False)\n"

@@ -7,12 +7,12 @@ from typing import Any
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
-from flows.bench_books import write_book
 from flows.cli import app
-from flows.intake import Narrator, Wish, submit
-from flows.plan import admit_and_plan
+from flows.factory.intake import Narrator, Wish, submit
+from flows.factory.plan import admit_and_plan
+from flows.factory.shift import Shift
+from flows.measure.bench_books import write_book
 from flows.services import Services
-from flows.shift import Shift
 from flows.terminal import Exit
 from storage import productions
 

@@ -16,8 +16,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.factory.voices import TWO_SPEAKERS_BELOW, find_voice, likeness, prompted_by
 from flows.settings import Settings
-from flows.voices import TWO_SPEAKERS_BELOW, find_voice, likeness, prompted_by
 from generation.errors import UnknownVoice
 from generation.prompt import Recording, read_recording
 from generation.rates import SAMPLE_RATE_HZ

@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from flows import publish as publishing
-from flows.catalogue import DOCUMENT, PAGE
-from flows.draft import spoken_credits
-from flows.intake import Narrator, Wish, submit
-from flows.plan import admit_and_plan
+from flows.factory import publish as publishing
+from flows.factory.catalogue import DOCUMENT, PAGE
+from flows.factory.draft import spoken_credits
+from flows.factory.intake import Narrator, Wish, submit
+from flows.factory.plan import admit_and_plan
+from flows.measure.teacher_book import approve, make_by_teacher, teacher_windows
 from flows.services import Services
 from flows.services import services as open_services
-from flows.teacher_book import approve, make_by_teacher, teacher_windows
 from generation.manuscript import read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages.release import Release

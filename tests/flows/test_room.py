@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.room import shortage
+from flows.operate.room import shortage
 from flows.settings import Settings
 from storage.errors import StoreFull
 from storage.objects import UNFINISHED, FolderStore

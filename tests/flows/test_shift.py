@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy.orm import Session
 
-from flows.bench_books import write_book
-from flows.intake import Narrator, Wish, submit
-from flows.judging import MAX_TAKES
-from flows.plan import admit_and_plan, admit_next
+from flows.factory.intake import Narrator, Wish, submit
+from flows.factory.judging import MAX_TAKES
+from flows.factory.plan import admit_and_plan, admit_next
+from flows.factory.shift import Limits, Shift, Tally
+from flows.measure.bench_books import write_book
 from flows.services import Services
-from flows.shift import Limits, Shift, Tally
 from generation.documents import sound_bytes
 from generation.rates import SAMPLE_RATE_HZ
 from storage import enrolment, keys, productions

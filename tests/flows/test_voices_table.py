@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.voices_table import CorpusFigures, SpeakerFigures, _parted, kept_out, markdown
+from flows.measure.voices_table import CorpusFigures, SpeakerFigures, _parted, kept_out, markdown
 from generation.rates import PROMPT_TOKENS, SAMPLE_RATE_HZ, TOKEN_SAMPLES
 from generation.training.codec_data import training_rows
 from qa.words import ErrorCount

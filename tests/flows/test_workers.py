@@ -9,14 +9,14 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from flows.nightly import closing_time
-from flows.patience import patiently
-from flows.workers import dead_neighbours, worker_name
+from flows.factory.nightly import closing_time
+from flows.factory.patience import patiently
+from flows.factory.workers import dead_neighbours, worker_name
 from storage.errors import ObjectMissing, StoreUnavailable
 
 
 def test_only_the_dead_of_this_machine_are_named() -> None:
-    code = "from flows.workers import worker_name; print(worker_name())"
+    code = "from flows.factory.workers import worker_name; print(worker_name())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     dead, mine = done.stdout.strip(), worker_name()
     place, _, started = mine.rpartition("/")

@@ -19,8 +19,8 @@ import typer
 import yaml
 
 from flows.cli import app
-from flows.deployments import DEPLOYMENTS, NAME
-from flows.metrics import NAMES
+from flows.factory.deployments import DEPLOYMENTS, NAME
+from flows.operate.metrics import NAMES
 from flows.settings import PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -280,7 +280,7 @@ def test_every_panel_is_promql_over_metrics_that_are_exported() -> None:
 
 
 def test_labels_that_alerts_and_panels_select_exist() -> None:
-    from flows.metrics import QUERIES
+    from flows.operate.metrics import QUERIES
 
     values = {query.name: set(query.always) for query in QUERIES}
     values["lectern_device_seconds_total"] = {"reading", "rendering", "idle", "starved"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from packaged_story import Packaged
 
-from flows.teacher_book import teacher_windows
+from flows.measure.teacher_book import teacher_windows
 from generation.manuscript import Book, read_manuscript
 from generation.mastering import MasteredChapter, master_chapter
 from generation.packages import (

@@ -24,14 +24,14 @@ from reviewed_books import Made, Sentence, judged
 from sqlalchemy import Engine
 from visits import PASSWORD
 
-from flows.bench_books import write_book
-from flows.intake import Narrator, Wish
-from flows.plan import admit_and_plan
-from flows.reviewing import FlowsFactory, review_app
+from flows.factory.intake import Narrator, Wish
+from flows.factory.plan import admit_and_plan
+from flows.factory.reviewing import FlowsFactory, review_app
+from flows.factory.shift import Limits, Shift
+from flows.measure.bench_books import write_book
+from flows.measure.tiny_voice import tiny_narrator
 from flows.services import Services
 from flows.settings import Settings
-from flows.shift import Limits, Shift
-from flows.tiny_voice import tiny_narrator
 from qa.review.desk import Upload
 from storage.objects import FolderStore
 
