@@ -1,6 +1,6 @@
 """`lectern evaluate`: how good the narration is, first take and unrepaired, beside Piper on the same text."""
 
-import math
+import gc
 import os
 import tempfile
 import time
@@ -19,11 +19,11 @@ import psutil
 import torch
 
 from flows.measure.heldout import Passage, passages
-from flows.measure.piper import PiperReading, read_by_piper
-from generation.engine import Engine
+from flows.measure.piper import read_by_piper
+from generation.engine import Engine, hand_back_memory
 from generation.mastering.stitch import Window, stitch
 from generation.narration import LANES, plan_chapter
-from generation.rates import SAMPLE_RATE_HZ, samples_to_s
+from generation.rates import SAMPLE_RATE_HZ
 from generation.voices import Cast
 from qa.audio import Audio, as_audio
 from qa.naturalness import naturalness
@@ -32,11 +32,7 @@ from qa.speaker import track_speaker
 from qa.statistics import Interval, wer_difference
 from qa.words import ErrorCount, WordReport, compare
 
-WARM_UP = 1 / 3
-"""Share of the windows, from the first, after which memory should no longer grow."""
-
 _SPOKEN = 0.8  # windows with more silence than that say little of the voice
-_LEAST_SAMPLES = 8
 
 Report = Callable[[str], None]
 
@@ -95,9 +91,8 @@ class SeedResult:
     ----------
     forced
         Advances that had to be forced.
-    memory_mb_per_hour
-        Growth of resident memory for each hour of audio after warm-up; None where there were too few
-        windows to tell.
+    memory_mb
+        Resident memory at rest after the narration, everything freed given back to the system.
     whisper_difference, sphinx_difference
         Word error rate minus Piper's, paired bootstrap by sentence.
     similarity_share
@@ -109,7 +104,7 @@ class SeedResult:
     seed: int
     judged: Judgement
     forced: int
-    memory_mb_per_hour: float | None
+    memory_mb: float
     whisper_difference: Interval | None
     sphinx_difference: Interval | None
     similarity_share: float | None
@@ -135,9 +130,14 @@ class Evaluation:
     seeds: tuple[SeedResult, ...]
     piper: Judgement | None
 
+    @property
+    def memory_mb_per_hour(self) -> float | None:
+        """Growth of resident memory for each hour of audio after the first seed, which warms up."""
+        return memory_growth([(s.judged.audio_s, s.memory_mb) for s in self.seeds])
+
     def to_json(self) -> dict[str, Any]:
         """Return it as plain data for JSON."""
-        return asdict(self)
+        return {**asdict(self), "memory_mb_per_hour": self.memory_mb_per_hour}
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ class _Made:
     recordings: tuple[Audio, ...]
     wall_s: float
     forced: int
-    memory_mb_per_hour: float | None
+    memory_mb: float
 
 
 def evaluate(
@@ -180,34 +180,46 @@ def evaluate(
     """
     chosen = passages(books, words)
     prompt = as_audio(cast.renderer.codec.decode(cast.renderer.prompt.codes, 0), SAMPLE_RATE_HZ)
-    rival: tuple[PiperReading, Judgement] | None = None
-    if piper:
-        report("Piper narrates")
-        theirs = read_by_piper(piper, [passage.text for passage in chosen])
-        report("judging Piper")
-        net_s = max(theirs.wall_s - theirs.start_s, 1e-3)
-        rival = theirs, judge(theirs.recordings, chosen, prompt, net_s)
-    results = []
-    for seed in seeds:
-        report(f"narrating, seed {seed}")
-        made = _narrate(cast, chosen, seed)
-        report(f"judging, seed {seed}")
-        judged = judge(made.recordings, chosen, prompt, made.wall_s)
-        results.append(_compared(seed, made, judged, rival[1] if rival else None))
+    rival = _judged_piper(piper, chosen, prompt, report) if piper else None
+    results = tuple(_judged_seed(cast, chosen, prompt, seed, rival, report) for seed in seeds)
     return Evaluation(
         cast.voice.name,
         cast.digests,
         tuple(PassageText(p.book, p.source_number, p.chapter.words) for p in chosen),
-        tuple(results),
-        rival[1] if rival else None,
+        results,
+        rival,
     )
+
+
+def _judged_piper(
+    piper: Path, chosen: Sequence[Passage], prompt: Audio, report: Report
+) -> Judgement:
+    report("Piper narrates")
+    theirs = read_by_piper(piper, [passage.text for passage in chosen])
+    report("judging Piper")
+    return judge(theirs.recordings, chosen, prompt, max(theirs.wall_s - theirs.start_s, 1e-3))
+
+
+def _judged_seed(
+    cast: Cast,
+    chosen: Sequence[Passage],
+    prompt: Audio,
+    seed: int,
+    rival: Judgement | None,
+    report: Report,
+) -> SeedResult:
+    report(f"narrating, seed {seed}")
+    made = _narrate(cast, chosen, seed)
+    report(f"judging, seed {seed}")
+    judged = judge(made.recordings, chosen, prompt, made.wall_s)
+    return _compared(seed, made, judged, rival)
 
 
 def _narrate(cast: Cast, chosen: Sequence[Passage], seed: int) -> _Made:
     """Narrate the passages; windows wait on disk, so that only the engine's own memory is seen."""
     with tempfile.TemporaryDirectory(prefix="lectern-evaluate-") as name:
         folder, counts = Path(name), defaultdict[str, int](int)
-        heard, forced, samples = 0, 0, list[tuple[float, float]]()
+        forced = 0
         began = time.perf_counter()
         plans = [plan_chapter(p.chapter, cast.prompt_digest, seed) for p in chosen]
         engine = Engine(cast.reader, cast.renderer, LANES)
@@ -215,12 +227,14 @@ def _narrate(cast: Cast, chosen: Sequence[Passage], seed: int) -> _Made:
             key = sound.read.key
             np.save(folder / f"{key}-{counts[key]}.npy", sound.waveform)
             counts[key] += 1
-            heard += len(sound.waveform)
             forced += sound.read.forced
-            samples.append((samples_to_s(heard), _resident_mb()))
+        narrated_s = time.perf_counter() - began
+        del engine
+        memory_mb = _memory_at_rest_mb()
+        began = time.perf_counter()
         recordings = tuple(_stitched(folder, plan.job.key, counts[plan.job.key]) for plan in plans)
-        wall_s = time.perf_counter() - began
-    return _Made(recordings, wall_s, forced, memory_growth(samples))
+        wall_s = narrated_s + time.perf_counter() - began
+    return _Made(recordings, wall_s, forced, memory_mb)
 
 
 def _stitched(folder: Path, key: str, count: int) -> Audio:
@@ -231,24 +245,25 @@ def _stitched(folder: Path, key: str, count: int) -> Audio:
     return as_audio(np.concatenate([piece.audio for piece in stitch(windows())]), SAMPLE_RATE_HZ)
 
 
-def _resident_mb() -> float:
+def _memory_at_rest_mb() -> float:
+    gc.collect()
+    hand_back_memory()
     return float(psutil.Process(os.getpid()).memory_info().rss) / 1e6
 
 
-def memory_growth(samples: Sequence[tuple[float, float]]) -> float | None:
-    """Megabytes of memory gained for each hour of audio after warm-up (least squares).
+def memory_growth(readings: Sequence[tuple[float, float]]) -> float | None:
+    """Megabytes of memory gained for each hour of audio after the first reading (least squares).
 
     Parameters
     ----------
-    samples
-        (seconds of audio made so far, resident megabytes), in order. With fewer than eight left after
-        the warm-up nothing can be said.
+    readings
+        (seconds of audio, resident megabytes after it) of each, in order. With fewer than three nothing
+        can be said.
     """
-    steady = samples[math.ceil(len(samples) * WARM_UP) :]
-    if len(steady) < _LEAST_SAMPLES:
+    if len(readings) < 3:
         return None
-    made_s, resident_mb = np.array(steady).T
-    return float(np.polyfit(made_s, resident_mb, 1)[0]) * 3600
+    audio_s, resident_mb = np.array(readings).T
+    return float(np.polyfit(np.cumsum(audio_s)[1:], resident_mb[1:], 1)[0]) * 3600
 
 
 @dataclass(frozen=True)
@@ -312,12 +327,12 @@ def _words(reports: Sequence[WordReport]) -> Words:
 def _compared(seed: int, made: _Made, judged: Judgement, rival: Judgement | None) -> SeedResult:
     if rival is None:
         nothing = (None, None, None, None)
-        return SeedResult(seed, judged, made.forced, made.memory_mb_per_hour, *nothing)
+        return SeedResult(seed, judged, made.forced, made.memory_mb, *nothing)
     return SeedResult(
         seed,
         judged,
         made.forced,
-        made.memory_mb_per_hour,
+        made.memory_mb,
         wer_difference(judged.whisper.by_sentence, rival.whisper.by_sentence),
         wer_difference(judged.sphinx.by_sentence, rival.sphinx.by_sentence),
         judged.similarity / rival.similarity,

@@ -49,7 +49,7 @@ _ROWS = (
     _Row("speech, minutes", ".1f", min, lambda s: s.judged.audio_s / 60, lambda p: p.audio_s / 60),
     _Row("time of the whole chain, s", ".1f", max, lambda s: s.judged.wall_s, lambda p: p.wall_s),
     _Row("… over Piper's", ".2f", max, lambda s: s.time_ratio),
-    _Row("memory growth, MB per hour of audio", "+.1f", max, lambda s: s.memory_mb_per_hour),
+    _Row("resident memory at rest, MB", ".0f", max, lambda s: s.memory_mb),
 )  # fmt: skip
 
 
@@ -66,7 +66,12 @@ def markdown(evaluation: Evaluation) -> str:
         "| measure | mean | worst | Piper |",
         "| --- | ---: | ---: | ---: |",
     ]
-    return "\n".join([*lines, *(_line(row, evaluation) for row in _ROWS)]) + "\n"
+    rows = [_line(row, evaluation) for row in _ROWS]
+    if (growth := evaluation.memory_mb_per_hour) is not None:
+        rows.append(
+            f"| memory growth after the first seed, MB per hour of audio | {growth:+.1f} | | |"
+        )
+    return "\n".join([*lines, *rows]) + "\n"
 
 
 def _line(row: _Row, evaluation: Evaluation) -> str:

@@ -6,6 +6,7 @@ out anew; long latents go through in spans that stay in the cache (AMD EPYC, one
 ONNX Runtime against 200 in bf16).
 """
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -24,6 +25,9 @@ LAST_SLOPE = 0.01
 
 SPAN = 256
 """Latents decoded at once on a CPU."""
+
+ROUND = 64
+"""Latents are repeated at the end up to a multiple of this: oneDNN keeps a kernel for every length it met."""
 
 REACH = 12
 """Latents on each side that a sample depends on (10.8, by kernels and dilations)."""
@@ -60,6 +64,8 @@ class HifiGan:
     @torch.inference_mode()
     def __call__(self, latents: Tensor) -> Tensor:
         """Decode (B, T, D) latents to (B, T * 256) samples in fp32, on the CPU."""
+        wanted = latents.shape[1]
+        latents = _rounded(latents)
         T = latents.shape[1]
         span = SPAN if self._device.type == "cpu" else T
         pieces = []
@@ -68,7 +74,7 @@ class HifiGan:
             samples = self._decode(latents[:, first:end].to(self._device, self._dtype))
             hop = samples.shape[1] // (end - first)
             pieces.append(samples[:, (start - first) * hop : (start - first + span) * hop])
-        return torch.cat(pieces, 1).cpu()
+        return torch.cat(pieces, 1)[:, : wanted * math.prod(STRIDES)].cpu()
 
     def _decode(self, latents: Tensor) -> Tensor:
         x = self._conv("conv_pre", latents.transpose(1, 2)[:, :, None])
@@ -96,3 +102,9 @@ class HifiGan:
         weight, bias = self._weights[f"{name}.weight"], self._weights[f"{name}.bias"]
         margin = (weight.shape[-1] - stride) // 2
         return F.conv_transpose2d(x, weight, bias, stride=(1, stride), padding=(0, margin))
+
+
+def _rounded(latents: Tensor) -> Tensor:
+    """Repeat the last of (B, T, D) latents until T is a multiple of ROUND."""
+    lacking = -latents.shape[1] % ROUND
+    return torch.cat([latents, latents[:, -1:].expand(-1, lacking, -1)], 1) if lacking else latents
