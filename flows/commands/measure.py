@@ -70,6 +70,27 @@ def evaluate_voices(
     print(json.dumps(figures.to_json()) if as_json else markdown(figures))
 
 
+def evaluate_codec(
+    data: Annotated[Path, typer.Argument(help="Folder that holds speech/manifest.tsv.")],
+    levels: Annotated[
+        int | None, typer.Option(min=1, help="Streams to use; all by default.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the codec for any voice: what it leaves of recordings kept out of training."""
+    from flows.measure.codec_table import evaluate_codec as evaluate_recordings
+    from flows.measure.codec_table import markdown, to_json
+    from generation.voices import WEIGHTS
+    from qa.errors import QAError
+
+    try:
+        weights = WEIGHTS / "soundstream.safetensors"
+        figures = evaluate_recordings(weights, data, levels, console.print)
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    print(json.dumps(to_json(figures)) if as_json else markdown(figures))
+
+
 def qa(
     audio: Annotated[
         Path, typer.Argument(help="An audio file, a directory of them, or a release.")
