@@ -79,7 +79,7 @@ class GriffinConfig:
 
 
 STREAMS_AT_ONCE = 2048
-"""Streams stepped at once on a CPU (one core, 454 k parameters: 36 k tokens a second against 33 k by 8,192)."""
+"""Streams stepped at once on a CPU (one core, 454 k parameters: 36 k tokens a second; 33 k by 8,192)."""
 
 
 class GriffinState(NamedTuple):
