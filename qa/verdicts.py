@@ -179,7 +179,7 @@ def judge_naturalness(scores: Naturalness, limits: Thresholds) -> list[Finding]:
 def judge_pauses(
     found: Sequence[Pause], duration_s: float, expected: Spans, limits: Thresholds
 ) -> list[Finding]:
-    """Judge dead air: long pauses inside the recording that the script does not ask for.
+    """Judge dead air: pauses inside the recording that are longer than the script asks for.
 
     `expected` are stretches in which a long pause is meant (after a heading, between scenes).
     """
@@ -187,13 +187,14 @@ def judge_pauses(
     for pause in found:
         inside = pause.start_s > 0.05 and pause.end_s < duration_s - 0.05
         meant = any(a < pause.end_s and b > pause.start_s for a, b in expected)
-        if not inside or meant or pause.duration_s <= limits.pause_most_s:
+        most_s = limits.meant_pause_most_s if meant else limits.pause_most_s
+        if not inside or pause.duration_s <= most_s:
             continue
         reason = f"dead air for {pause.duration_s:.1f} s"
         findings.append(
             Finding(
                 Question.SIGNAL, "dead_air", Verdict.FAIL, reason, pause.start_s, pause.end_s,
-                pause.duration_s, limits.pause_most_s, "s",
+                pause.duration_s, most_s, "s",
             )
         )  # fmt: skip
     return findings

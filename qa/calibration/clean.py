@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from qa import verdicts
+from qa.breaks import OPENING
 from qa.calibration.bench import Bench, Half, Section
 from qa.calibration.ledger import Row
 from qa.calibration.trials import (
@@ -35,7 +36,8 @@ def clean_signal(bench: Bench, half: Half, section: Section) -> Row:
     """Judge the waveform of an undamaged section."""
     audio = section.recording.audio
     findings = click_findings(audio) + clipping_findings(audio) + noise_findings(audio)
-    findings += pause_findings(audio)
+    without_text = not any(section.recording.sentences)
+    findings += pause_findings(audio, [OPENING] if without_text else ())
     findings += verdicts.judge_levels(levels(audio), hum(audio), audio.duration_s, LIMITS)
     unsure = sum(f.verdict is Verdict.INCONCLUSIVE for f in findings)
     return Row(

@@ -16,7 +16,7 @@ from qa.calibration.corpus import Recording, concatenate
 from qa.calibration.damages import Damage, Damaged
 from qa.calibration.ledger import Row
 from qa.clicks import clicks
-from qa.findings import Finding, Verdict
+from qa.findings import Finding, Spans, Verdict
 from qa.pitch import FRAME_S as PITCH_FRAME_S
 from qa.pitch import Pitch, base_pitch, described, pitch
 from qa.rate import tempo
@@ -28,6 +28,9 @@ from qa.thresholds import Thresholds
 LIMITS = Thresholds()
 WORD_CLIPS = 7
 """Clips of a recording for word damage: about 20 s, one stretch for the recogniser."""
+
+HOUR_S = 3600.0
+"""Length of a recording in which another speaker is looked for."""
 
 DRIFT_SECTIONS = 4
 """Sections of a recording whose pitch drifts: about ten minutes."""
@@ -70,7 +73,7 @@ def _any_section(bench: Bench, half: Half, case: int, alone: bool = False) -> Se
 
 def click_findings(audio: Audio) -> list[Finding]:
     """Judge the clicks of a recording."""
-    return verdicts.judge_clicks(clicks(audio, LIMITS.click_least_db, LIMITS.click_most_ms), LIMITS)
+    return verdicts.judge_clicks(clicks(audio, LIMITS), LIMITS)
 
 
 def clipping_findings(audio: Audio) -> list[Finding]:
@@ -86,9 +89,9 @@ def noise_findings(audio: Audio) -> list[Finding]:
     return verdicts.judge_noise(track_noise(audio), LIMITS)
 
 
-def pause_findings(audio: Audio) -> list[Finding]:
-    """Judge the pauses of a recording."""
-    return verdicts.judge_pauses(pauses(audio), audio.duration_s, (), LIMITS)
+def pause_findings(audio: Audio, meant_s: Spans = ()) -> list[Finding]:
+    """Judge the pauses of a recording; long ones may be meant in some stretches."""
+    return verdicts.judge_pauses(pauses(audio), audio.duration_s, meant_s, LIMITS)
 
 
 def signal_trial(
@@ -188,7 +191,7 @@ def _words_patched(
 
 
 def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
-    """Put three seconds in another voice, in a recording of all sections of the half."""
+    """Put three seconds in another voice, in an hour of sections."""
     section = _any_section(bench, half, case)
     damage = damages.swap_speaker(bench.speakers(half))
     damaged = damage(section.recording, _rng("speaker", half, case))
@@ -201,11 +204,7 @@ def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
     )
     speech = resampled(damaged.audio, ANALYSIS_RATE_HZ)
     vectors[touched] = _embedded(speech, centre_s[touched])
-    others = [
-        bench.voice(s)
-        for s in bench.sections(half)
-        if s.name != section.name and bench.has(f"{s.name}.voice.npz")
-    ]
+    others = _rest_of_an_hour(bench, half, section)
     after_s = (
         float(centre_s[-1]) + WINDOW_S + STEP_S * np.arange(sum(len(o["centre_s"]) for o in others))
     )
@@ -219,6 +218,20 @@ def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
     errors += [abs(f.end_s - damaged.end_s) for f in found[-1:]]
     lowest = float(track.to_median[touched].min())
     return _row("speaker", half, case, found, errors_s=errors, lowest=lowest, windows=len(after_s))
+
+
+def _rest_of_an_hour(bench: Bench, half: Half, section: Section) -> list[dict[str, np.ndarray]]:
+    """Voices of other sections, as many as make an hour; the other half helps where one is too short."""
+    other_half = Half.LEARN if half is Half.TEST else Half.TEST
+    rest: list[dict[str, np.ndarray]] = []
+    total_s = section.duration_s
+    for other in [*bench.sections(half), *bench.sections(other_half)]:
+        if total_s >= HOUR_S:
+            break
+        if other.name != section.name:
+            rest.append(bench.voice(other))
+            total_s += other.duration_s
+    return rest
 
 
 def _embedded(speech: Audio, centre_s: np.ndarray) -> np.ndarray:
