@@ -119,7 +119,7 @@ def judge(
     path = source if isinstance(source, Path) else None
     audio = source if isinstance(source, Audio) else read_audio(source)
     speech = resampled(audio, ANALYSIS_RATE_HZ)
-    windows = context.windows_s or _planned(speech)
+    windows = context.windows_s or planned_windows(speech)
     asked, findings = settings.questions, []
     silences = pauses(speech)
     words_part = voice_part = natural_part = signal_part = spec_part = None
@@ -146,7 +146,7 @@ def judge(
         spec = measure_spec(audio, path)
         spec_part = SpecPart.model_validate(spec)
         findings += verdicts.judge_spec(spec, settings.limits)
-    findings += _too_short(audio, windows, silences, settings.limits)
+    findings += too_short(audio, windows, silences, settings.limits)
     return Report(
         source=_source(audio, path.name if path else settings.name, context),
         **verdict_parts(asked, windows, findings),
@@ -160,7 +160,8 @@ def judge(
     ).signed()
 
 
-def _planned(speech: Audio) -> tuple[tuple[float, float], ...]:
+def planned_windows(speech: Audio) -> tuple[tuple[float, float], ...]:
+    """Cut a recording without a plan at its pauses, as Lectern plans its windows."""
     cuts = quiet_cuts(speech, *_WINDOW_S)
     return tuple((a / speech.rate_hz, b / speech.rate_hz) for a, b in cuts)
 
@@ -279,7 +280,7 @@ def _judge_signal(
     return part, findings
 
 
-def _too_short(
+def too_short(
     audio: Audio, windows: Spans, silences: Sequence[Pause], limits: Thresholds
 ) -> list[Finding]:
     """Call windows inconclusive that hold too little speech to judge."""

@@ -27,7 +27,9 @@ class Thresholds:
     )
     pitch_chapter_most_semitones: float = _limit(1.3, _CALIBRATION)
     tempo_chapter_most_share: float = _limit(0.13, _CALIBRATION)
-    pitch_shift_most_semitones: float = _limit(1.3, _CALIBRATION)
+    pitch_shift_most_semitones: float = _limit(
+        1.22, "learning half: at most 1.16 in 0.7 h undamaged, 99 of 100 shifts at least 1.29"
+    )
     pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
     tempo_change_most_share: float = _limit(0.13, _CALIBRATION)
     tempo_least_s: float = _limit(90.0, "four spans and more, so that one does not make the median")

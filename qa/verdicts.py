@@ -9,6 +9,7 @@ from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
+from qa.pitch import STEP_S as PITCH_STEP_S
 from qa.pitch import BasePitch
 from qa.rate import SPAN_S as TEMPO_SPAN_S
 from qa.rate import Tempo
@@ -115,7 +116,7 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
     found: list[Finding] = []
     for start_s in np.arange(0.0, max(0.0, last_s - 540.0) + 1e-9, 150.0):
         inside = (time_s >= start_s) & (time_s < start_s + 600.0)
-        if last_s < 540.0 or inside.sum() < 30:
+        if last_s < 540.0 or inside.sum() * PITCH_STEP_S < 150.0:
             continue
         slope = float(np.polyfit(time_s[inside], value[inside], 1)[0]) * 600.0
         if abs(slope) <= most or (found and start_s < found[-1].end_s):

@@ -29,6 +29,9 @@ LIMITS = Thresholds()
 WORD_CLIPS = 7
 """Clips of a recording for word damage: about 20 s, one stretch for the recogniser."""
 
+WORD_WITHIN_S = 1.0
+"""Whisper spreads its times over what it passes over: within a second of the damage is at its place."""
+
 HOUR_S = 3600.0
 """Length of a recording in which another speaker is looked for."""
 
@@ -244,9 +247,7 @@ def _embedded(speech: Audio, centre_s: np.ndarray) -> np.ndarray:
     return vectors[: len(centre_s)]
 
 
-def word_trial(
-    defect: str, checks: Sequence[str], bench: Bench, half: Half, case: int
-) -> Row | None:
+def word_trial(defect: str, bench: Bench, half: Half, case: int) -> Row | None:
     """Damage the words of seven clips in a row and listen to them."""
     narrator = bench.narrator(half)
     rng = _rng(defect, half, case)
@@ -261,8 +262,10 @@ def word_trial(
     if damaged is None:
         return None
     findings, suspects = judge_reading(damaged.audio, recording)
-    near = Damaged(damaged.audio, damaged.text, damaged.start_s - 0.3, damaged.end_s + 0.3)
-    found = overlapping(findings, checks, near)
+    near = Damaged(
+        damaged.audio, damaged.text, damaged.start_s - WORD_WITHIN_S, damaged.end_s + WORD_WITHIN_S
+    )
+    found = overlapping(findings, _OF_WORDS, near)
     return _row(
         defect, half, case, found, kinds=[f.check for f in found], suspects=suspects,
         place=[damaged.start_s, damaged.end_s],
@@ -293,7 +296,8 @@ def judge_transcript(
     return [*findings, *judge_loops(transcript.loops)], [asdict(s) for s in suspects]
 
 
-_LEFT_OUT = ("missing", "omission")
+_OF_WORDS = ("missing", "doubled", "omission", "insertion", "substitution")
+"""A sentence left out beside a misheard word is reported as one word in place of many."""
 
 TRIALS: dict[str, Trial] = {
     "click": partial(signal_trial, "click", damages.add_click, click_findings, "click", True),
@@ -307,9 +311,9 @@ TRIALS: dict[str, Trial] = {
     "pitch": pitch_trial,
     "drift": drift_trial,
     "speaker": speaker_trial,
-    "skip": partial(word_trial, "skip", _LEFT_OUT),
-    "repeat": partial(word_trial, "repeat", ("doubled", "insertion")),
-    "word": partial(word_trial, "word", ("substitution", "omission", "insertion", "missing")),
+    "skip": partial(word_trial, "skip"),
+    "repeat": partial(word_trial, "repeat"),
+    "word": partial(word_trial, "word"),
     "tempo": tempo_trial,
 }
 """The defects, those that cost least first."""
