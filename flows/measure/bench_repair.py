@@ -1,7 +1,7 @@
 """`lectern bench repair`: failing windows are read again, and judged by what chose nothing.
 
 Windows of held-out text are read once. Those that the choosing measures fail are the natural failures; into
-some of the others a failure is put: a third of the words cut out or said twice, or all of it in another
+others a failure is put: a third of the words cut out or said twice, or all of it in another
 voice. All go through `qa.repair.decide` until a take is kept. A window counts as failing, before and after,
 when pocketsphinx's words, the mean cepstrum or the median pitch lie outside what 95 % of the first takes
 without a fault have.
@@ -142,6 +142,10 @@ class _Window:
     wave: Wave
 
     @property
+    def key(self) -> str:
+        return f"{self.plan.job.key} {self.read.window.number}"
+
+    @property
     def words(self) -> list[SpokenWord]:
         return spoken_words(self.plan.script, self.read.window, self.read.reading)
 
@@ -168,12 +172,16 @@ class _Judge:
         sound = cast.renderer.codec.decode(cast.renderer.prompt.codes, 0)
         self.prompt, self.limits = as_audio(sound, SAMPLE_RATE_HZ), Thresholds()
         self._embedding = embed(self.prompt)
+        self._proofs: dict[int, tuple[Wave, Proof]] = {}
 
     def score(self, wave: Wave, text: str) -> TakeScore:
         return score_take(_audio(wave), text, self._embedding, self.limits)
 
     def prove(self, wave: Wave, text: str) -> Proof:
-        return prove_take(_audio(wave), text, self.prompt)
+        """Prove a take once; the sound is kept, so that its identity stays its own."""
+        if id(wave) not in self._proofs:
+            self._proofs[id(wave)] = wave, prove_take(_audio(wave), text, self.prompt)
+        return self._proofs[id(wave)][1]
 
 
 def run(
@@ -225,8 +233,8 @@ def run(
 
 
 def _spread(good: Sequence[_Window], injected: int) -> Iterator[tuple[str, _Window]]:
-    """Pair windows over the whole text with the kinds of failure in turn."""
-    places = np.linspace(0, len(good) - 1, min(injected, len(good))).round().astype(int)
+    """Pair windows over the whole text with the kinds of failure in turn; with many, each gets several."""
+    places = np.linspace(0, len(good) - 1e-9, injected, endpoint=False).astype(int)
     for place, at in enumerate(places):
         yield KINDS[place % len(KINDS)], good[at]
 
@@ -280,16 +288,23 @@ def _joined(parts: Sequence[Wave]) -> Wave:
 def _repair(
     cases: Sequence[_Case], engine: Engine, renderer: Renderer, judge: _Judge, say: Say
 ) -> None:
-    """Read failing windows again, all of a round together, until each is decided."""
+    """Read failing windows again, all of a round together, until each is decided.
+
+    The same take of a window is the same sound, whatever was wrong before: it is made once.
+    """
     while open_cases := [case for case in cases if case.decision.action is Action.AGAIN]:
-        say(f"reading {len(open_cases)} windows again")
-        by_key = {str(place): case for place, case in enumerate(open_cases)}
+        by_key = {case.window.key: case for case in open_cases}
+        say(f"reading {len(by_key)} windows again, for {len(open_cases)} failures")
         jobs = [_job(key, case) for key, case in by_key.items()]
         reads = [(by_key[read.key].window.plan, read) for read in engine.read(jobs)]
+        takes = {}
         for window in _rendered(renderer, reads):
-            case = by_key[window.read.key]
-            case.waves.append(window.wave)
-            case.scores.append(judge.score(window.wave, case.window.text))
+            text = by_key[window.read.key].window.text
+            takes[window.read.key] = window.wave, judge.score(window.wave, text)
+        for case in open_cases:
+            wave, score = takes[case.window.key]
+            case.waves.append(wave)
+            case.scores.append(score)
             case.decision = decide(case.scores, judge.limits)
 
 
@@ -311,7 +326,7 @@ def _proved(case: _Case, judge: _Judge) -> Repaired:
     kept = case.waves[(case.decision.take or len(case.waves)) - 1]
     window, text = case.window, case.window.text
     before = judge.prove(case.wave, text)
-    after = before if kept is case.wave else judge.prove(kept, text)
+    after = judge.prove(kept, text)
     number = window.read.window.number
     return Repaired(
         case.kind, window.plan.chapter.number, number, case.fault, case.decision, before, after

@@ -77,19 +77,28 @@ def clean_voice(bench: Bench, half: Half, section: Section) -> Row:
 
 
 def clean_words(bench: Bench, half: Half, section: Section) -> Row:
-    """Judge the words and the tempo of an undamaged section."""
+    """Judge the words of an undamaged section."""
     transcript = bench.heard(section)
     findings, suspects = judge_transcript(section.speech, transcript, section.recording)
     report = compare(" ".join(section.recording.sentences), transcript)
-    pace = tempo(transcript.words, pauses(section.speech), section.duration_s)
-    findings += verdicts.judge_tempo(pace, LIMITS)
     misheard = [[m.expected, m.heard, m.places, m.stands] for m in count_misheard(report)]
-    known = np.abs(np.log(pace.relative[np.isfinite(pace.relative)]))
     return Row(
         "clean words", half, section.name, hours=section.duration_s / 3600,
         words=report.total.words, alarms=_alarms(findings),
         figures={"suspects": suspects, "misheard": misheard, "loops": len(transcript.loops),
-                 "errors": report.total.errors, "tempo": float(known.max()) if len(known) else 0.0},
+                 "errors": report.total.errors},
+    )  # fmt: skip
+
+
+def clean_tempo(bench: Bench, half: Half, section: Section) -> Row:
+    """Judge the tempo of an undamaged section."""
+    words = bench.heard(section).words
+    pace = tempo(words, pauses(section.speech), section.duration_s)
+    known = np.abs(np.log(pace.relative[np.isfinite(pace.relative)]))
+    return Row(
+        "clean tempo", half, section.name, hours=section.duration_s / 3600,
+        alarms=_alarms(verdicts.judge_tempo(pace, LIMITS)),
+        figures={"most": float(known.max()) if len(known) else 0.0},
     )  # fmt: skip
 
 
@@ -143,6 +152,7 @@ CLEAN: dict[str, tuple[Callable[[Bench, Half, Section], Row], bool]] = {
     "clean pitch": (clean_pitch, False),
     "clean voice": (clean_voice, True),
     "clean words": (clean_words, False),
+    "clean tempo": (clean_tempo, False),
     "clean drift": (clean_drift, False),
     "clean windows": (clean_windows, True),
     "clean time": (clean_time, False),

@@ -55,7 +55,7 @@ def _detection(rows: Iterable[Row]) -> list[str]:
 
 def _alarms(rows: Sequence[Row]) -> list[str]:
     lines = ["| undamaged speech | judged | false alarms | rate |", "| --- | --- | --- | --- |"]
-    for name in ("clean voice", "clean pitch", "clean drift", "clean signal"):
+    for name in ("clean voice", "clean pitch", "clean drift", "clean tempo", "clean signal"):
         mine = [row for row in rows if row.defect == name]
         hours = sum(r.hours for r in mine)
         kinds = Counter(alarm.split()[0] for r in mine for alarm in r.alarms)
@@ -67,16 +67,15 @@ def _alarms(rows: Sequence[Row]) -> list[str]:
 
 
 def _word_alarms(mine: Sequence[Row]) -> list[str]:
+    """Judge the suspects of each section by the limits of now, before and after the habits are learned."""
     if not mine:
         return []
+    words = sum(r.words for r in mine)
+    lost = sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
+    suspects = [[Suspect(**s) for s in (r.figures or {})["suspects"]] for r in mine]
     lines = []
-    hours, words = sum(r.hours for r in mine), sum(r.words for r in mine)
-    slow = sum(a.startswith("tempo") for r in mine for a in r.alarms)
-    lines.append(_rate("tempo", hours, slow))
-    before = sum(not a.startswith("tempo") for r in mine for a in r.alarms)
-    after = sum(len(judge_words([], [], s, Thresholds())) for s in _after_learning(mine))
-    after += sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
-    for label, alarms in (("words", before), ("words, after learning", after)):
+    for label, left in (("words", suspects), ("words, after learning", _after_learning(mine))):
+        alarms = lost + sum(len(judge_words([], [], s, Thresholds())) for s in left)
         rate = f"{alarms * 10_000 / words:.1f} in 10,000"
         lines.append(f"| {label} | {words:,} words | {alarms} | {rate} |")
     return lines

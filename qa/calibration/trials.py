@@ -26,8 +26,8 @@ from qa.speaker_track import STEP_S, WINDOW_S, follow, speech_share
 from qa.thresholds import Thresholds
 
 LIMITS = Thresholds()
-WORD_CLIPS = 7
-"""Clips of a recording for word damage: about 20 s, one stretch for the recogniser."""
+WORD_CLIPS = 4
+"""Clips of a recording for word damage: 10 to 20 s, one stretch for the recogniser."""
 
 WORD_WITHIN_S = 1.0
 """Whisper spreads its times over what it passes over: within a second of the damage is at its place."""
@@ -37,6 +37,8 @@ HOUR_S = 3600.0
 
 DRIFT_SECTIONS = 4
 """Sections of a recording whose pitch drifts: about ten minutes."""
+
+_WORD_STEP = 7  # clips from one case to the next
 
 Trial = Callable[[Bench, Half, int], Row | None]
 """Runs one case of a half; None where its recording offers no place for the damage."""
@@ -248,10 +250,10 @@ def _embedded(speech: Audio, centre_s: np.ndarray) -> np.ndarray:
 
 
 def word_trial(defect: str, bench: Bench, half: Half, case: int) -> Row | None:
-    """Damage the words of seven clips in a row and listen to them."""
+    """Damage the words of some clips in a row and listen to them."""
     narrator = bench.narrator(half)
     rng = _rng(defect, half, case)
-    first = case * WORD_CLIPS % (len(narrator) - WORD_CLIPS)
+    first = case * _WORD_STEP % (len(narrator) - WORD_CLIPS)
     recording = concatenate(narrator[first : first + WORD_CLIPS], seed=case)
     damage = {
         "skip": damages.skip_sentence,
