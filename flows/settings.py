@@ -130,6 +130,19 @@ class Settings(BaseSettings):
     review_webhook_secret: SecretStr | None = Field(
         None, description="What those requests are signed with."
     )
+    review_mail_to: str = Field(
+        "", description="Addresses, by commas, that are told by mail that a report waits."
+    )
+    review_mail_from: str = Field("", description="The address those mails come from.")
+    review_smtp_host: str = Field("localhost", description="The mail server that takes them.")
+    review_smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    review_smtp_security: str = Field(
+        "starttls",
+        pattern="^(starttls|tls|none)$",
+        description="How the connection to it is kept: starttls, tls or none.",
+    )
+    review_smtp_user: str = Field("", description="Its login, where it wants one.")
+    review_smtp_password: SecretStr | None = Field(None, description="The password of that login.")
 
     def __init__(self, **given: Any) -> None:
         try:

@@ -257,14 +257,25 @@ def decide(
     approved: bool,
     reviewer: str,
     note: str = "",
+    four_eyes: bool = False,
+    endorsed_by: str | None = None,
 ) -> Review:
     """Write a person's decision on the production's last report, named by its digest.
+
+    With `four_eyes` an approval counts only where another person, `endorsed_by`, approved the same report
+    before (`storage.reviews.decide`); no way of approving goes past this.
 
     Raises
     ------
     ApprovalRefused
-        Where the digest is not the last report's, or the content changed since that report.
+        Where the digest is not the last report's, the content changed since that report, or two people must
+        approve and another one did not yet.
     """
+    if approved and four_eyes and endorsed_by in (None, reviewer):
+        raise ApprovalRefused(
+            f"two people must approve production {production_id}: let both do so in `lectern review`,"
+            " where they are known by their accounts"
+        )
     production = lock(session, production_id)
     last = last_report(session, production_id)
     if last is None or last.digest != report_digest:
@@ -319,6 +330,40 @@ def redo(
     if chapter.state != ChapterState.READ:
         chapter.state = ChapterState.READ
         chapter.rank = None
+    session.flush()
+    return window
+
+
+def choose_take(session: Session, window_id: int, number: int) -> Window:
+    """Choose another take of an accepted window whose sound is still there; its chapter is mastered again.
+
+    What was reviewed or approved no longer is.
+
+    Raises
+    ------
+    TransitionRefused
+        Where the production is not waiting for a decision or decided, or the take cannot be chosen.
+    """
+    window = session.get_one(Window, window_id)
+    production = lock(session, window.production_id)
+    chapter = session.get(Chapter, window.chapter_id, with_for_update=True, populate_existing=True)
+    window = session.get_one(Window, window_id, with_for_update=True, populate_existing=True)
+    take = session.scalars(
+        select(Take).where(Take.window_id == window_id, Take.number == number)
+    ).one_or_none()
+    assert chapter is not None
+    if window.state != WindowState.ACCEPTED or chapter.state != ChapterState.MASTERED:
+        raise TransitionRefused(
+            "another take of this chapter is being made: choose when it is mastered"
+        )
+    if take is None or take.audio_key is None or take.tokens_key is None:
+        raise TransitionRefused("the sound of this take is not kept any more: ask for another one")
+    if production.state != ProductionState.PRODUCING:
+        _move(session, production, ProductionState.PRODUCING)
+    window.chosen_take = number
+    chapter.state = ChapterState.READ
+    session.flush()
+    chapter.state, chapter.attempts, chapter.rank = ChapterState.ACCEPTED, 0, production.rank
     session.flush()
     return window
 

@@ -190,6 +190,7 @@ def _decide(
                 approved=approved,
                 reviewer=reviewer,
                 note=note,
+                four_eyes=opened.settings.review_four_eyes,
             )
             decision = review.decision
     if as_json:
