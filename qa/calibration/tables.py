@@ -134,12 +134,12 @@ def _shares(rows: Iterable[Row]) -> list[str]:
         )
     timed = [row for row in rows if row.defect == "clean time" and row.figures]
     if timed:
-        share = (
-            sum(r.figures["took_s"] for r in timed if r.figures)
-            / 3600
-            / sum(r.hours for r in timed)
+        audio_s = sum(r.hours for r in timed) * 3600
+        wall, busy = (
+            sum((r.figures or {})[key] for r in timed) / audio_s for key in ("took_s", "busy_s")
         )
         lines.append(
-            f"Judging takes {share:.3f} of the audio's time ({sum(r.hours for r in timed):.2f} h)."
+            f"Judging takes {wall:.3f} of the audio's time by the clock, {busy:.3f} of one core's"
+            f" ({audio_s:.0f} s judged)."
         )
     return lines
