@@ -495,6 +495,12 @@ def faulty_windows(session: Session, production_id: int) -> int:
     )
 
 
+def takes_again(session: Session, production_id: int) -> int:
+    """Count the takes beyond the first of each window."""
+    taken = select(func.count()).select_from(Take).where(Take.production_id == production_id)
+    return int(session.scalar(taken.where(Take.number > 0)) or 0)
+
+
 def events(session: Session, production_id: int) -> Sequence[Event]:
     """Return the audit of a production, oldest first."""
     return session.scalars(

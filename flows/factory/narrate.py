@@ -44,7 +44,8 @@ _MADE = (
 class Narration:
     """A finished narration: the release, its production, and the report's verdict and digest.
 
-    `faulty` counts windows whose kept take has a fault; any makes the book need a look.
+    `takes_again` counts takes beyond the first of each window, `faulty` windows whose kept take has a fault;
+    any of these makes the book need a look.
     """
 
     release: Release
@@ -53,6 +54,7 @@ class Narration:
     content_digest: str
     verdict: str
     report_digest: str
+    takes_again: int
     faulty: int
 
 
@@ -136,6 +138,7 @@ def _narration(services: Services, production_id: int, release: Release, out: Pa
     with Session(services.engine) as session:
         production = productions.get(session, production_id)
         report = productions.last_report(session, production_id)
+        again = productions.takes_again(session, production_id)
         faulty = productions.faulty_windows(session, production_id)
     return Narration(
         release,
@@ -144,6 +147,7 @@ def _narration(services: Services, production_id: int, release: Release, out: Pa
         production.content_digest or "",
         report.verdict if report else "inconclusive",
         report.digest if report else "",
+        again,
         faulty,
     )
 

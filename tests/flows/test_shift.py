@@ -1,11 +1,13 @@
 """A shift: books go through the queue, failures come back for another take, and nothing is done twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from flows.factory.intake import Narrator, Wish, submit
+from flows.factory.judging import SCORE, Depth
 from flows.factory.plan import admit_and_plan, admit_next
 from flows.factory.shift import Shift
 from flows.factory.tally import Limits, Tally, Watch
@@ -124,6 +126,27 @@ def test_a_silent_take_goes_back_through_the_queue_and_the_best_is_kept(
     assert all("silent" in event.detail["trouble"] for event in sent_back)
     with Session(opened.engine) as session:
         assert productions.faulty_windows(session, production_id) == 1
+
+
+def test_words_and_voice_are_measured_where_the_order_wants_it(
+    opened: Services, narrator: Narrator, tmp_path: Path
+) -> None:
+    book = write_book(tmp_path, "The Lamp", (1,))
+    wish = replace(WISH, takes_by=Depth.FULL)
+    ordered = submit(opened, book, narrator, wish, actor="tester")
+    by_signal = submit(opened, book, narrator, WISH, actor="tester")
+    assert ordered.id != by_signal.id, "what decides on takes is part of the order"
+    admit_and_plan(opened, ordered.id, actor="tester")
+    tally = work(opened)
+    (window,) = windows(opened, ordered.id)
+    made = takes(opened, window.id)
+    assert len(made) == MAX_TAKES, "nobody understands an untrained voice"
+    assert all(take.measures[SCORE]["words"] > 10 for take in made)
+    assert "words differ" in made[0].measures["decision"]["reason"]
+    assert made[-1].measures["decision"]["action"] == "keep best"
+    assert tally.judging_s > 0
+    with Session(opened.engine) as session:
+        assert productions.takes_again(session, ordered.id) == MAX_TAKES - 1
 
 
 def test_a_person_has_a_word_said_otherwise_in_one_window_only(
