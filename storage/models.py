@@ -209,7 +209,6 @@ class Production(Base):
         CheckConstraint(_one_of("state", ProductionState), name="state"),
         CheckConstraint(f"digest ~ {DIGEST}", name="digest"),
         CheckConstraint(f"content_digest ~ {DIGEST}", name="content_digest"),
-        CheckConstraint(f"profile ~ {DIGEST}", name="profile"),
         CheckConstraint("priority BETWEEN -100 AND 100", name="priority"),
         CheckConstraint("cardinality(territories) > 0", name="territories"),
         Index(
@@ -229,9 +228,7 @@ class Production(Base):
     digest: Mapped[str]
     settings: Mapped[Json] = mapped_column(server_default=EMPTY)
     model_digest: Mapped[str]
-    """Digest of weights and of the numerics profile of the machine that ordered."""
-    profile: Mapped[str | None]
-    """Digest of the numerics profile that it is made with: of the first worker, and of all others then."""
+    """Digest of weights and numerics profile."""
     weights: Mapped[Json] = mapped_column(server_default=EMPTY)
     """Weight files by name: `{"speechssm": {"key": …, "digest": …}}`, kept so that a repair can be
     made.

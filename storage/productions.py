@@ -312,7 +312,6 @@ def redo(
     chapter = session.get(Chapter, window.chapter_id, with_for_update=True, populate_existing=True)
     window = session.get(Window, window_id, with_for_update=True, populate_existing=True)
     assert chapter is not None and window is not None
-    production.profile = None  # any machine may repair it, years later too
     window.directions = {**window.directions, **(directions or {})}
     window.take += 1
     window.rank = production.rank
@@ -360,7 +359,6 @@ def retry(session: Session, production_id: int) -> Production:
         select(func.count()).select_from(Chapter).where(Chapter.production_id == production_id)
     )
     production.consent_id = consent_id  # with the state, in one statement
-    production.profile = None  # the machine that began it may be gone
     wanted = ProductionState.PRODUCING if planned else ProductionState.SUBMITTED
     return _move(session, production, wanted)
 

@@ -97,10 +97,6 @@ class WindowLease:
 
 
 Lease = ChapterLease | WindowLease
-L = TypeVar("L", ChapterLease, WindowLease)
-
-PROFILED = frozenset({Stage.READING, Stage.REREADING, Stage.RENDERING})
-"""The stages whose results depend to the bit on the numerics profile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +216,6 @@ class Queue:
         Attempts before a dead letter.
     production_id : int, optional
         The only production to lease work of; none: of all.
-    profile : str, optional
-        Digest of the worker's numerics profile: what others make with another one is not leased to be read
-        or rendered. None: whatever profile.
     """
 
     def __init__(
@@ -233,7 +226,6 @@ class Queue:
         lease_s: float = LEASE_S,
         max_attempts: int = MAX_ATTEMPTS,
         production_id: int | None = None,
-        profile: str | None = None,
     ) -> None:
         self.engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -241,8 +233,6 @@ class Queue:
         self.lease_s = lease_s
         self.max_attempts = max_attempts
         self.production_id = production_id
-        self.profile = profile
-        self._bound: set[int] = set()
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -491,10 +481,9 @@ class Queue:
         return self.reclaim()
 
     def depth(self) -> dict[str, int]:
-        """Return how much work there is for this worker in each state, chapters under `chapter <state>`."""
+        """Return how much work stands in each state, chapters under `chapter <state>`."""
         with self.engine.connect() as connection:
-            rows = _all(connection, "depth", profile=self.profile)
-            return {row["state"]: row["rows"] for row in rows}
+            return {row["state"]: row["rows"] for row in _all(connection, "depth")}
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the work that was given up, by production and place."""
@@ -514,34 +503,15 @@ class Queue:
 
     def _lease_windows(self, stage: Stage, limit: int) -> list[WindowLease]:
         rows = self._leased("lease_windows", stage, limit)
-        return self._of_our_profile([WindowLease(stage=stage, **row) for row in rows])
+        return [WindowLease(stage=stage, **row) for row in rows]
 
     def _lease_chapters(self, stage: Stage, limit: int) -> list[ChapterLease]:
         rows = self._leased("lease_chapters", stage, limit)
         rows.sort(key=lambda row: (row["rank"], row["id"]))
-        leases = [
+        return [
             ChapterLease(stage=stage, **{k: v for k, v in row.items() if k != "rank"})
             for row in rows
         ]
-        return self._of_our_profile(leases)
-
-    def _of_our_profile(self, leases: list[L]) -> list[L]:
-        """Bind the productions of leases to our profile; those bound to another one meanwhile go back."""
-        new = {lease.production_id for lease in leases if lease.stage in PROFILED} - self._bound
-        if self.profile is None or not new:
-            return leases
-        asked = {"ids": sorted(new), "profile": self.profile}
-
-        def bind(connection: Connection) -> set[int]:
-            _run(connection, "bind_profiles", **asked)
-            return {row["id"] for row in _all(connection, "bound_elsewhere", **asked)}
-
-        others = self._transaction("the first worker settles the numerics", bind)
-        self._bound |= new - others
-        back = [lease for lease in leases if lease.production_id in others]
-        if back:
-            self.release(back, "made with another numerics profile")
-        return [lease for lease in leases if lease.production_id not in others]
 
     def _leased(self, statement: str, stage: Stage, limit: int) -> list[Json]:
         _, ready, busy = STAGES[stage]
@@ -553,7 +523,6 @@ class Queue:
             limit=limit,
             lease_s=self.lease_s,
             production_id=self.production_id,
-            profile=self.profile if stage in PROFILED else None,
         )
         return [{k: v for k, v in row.items() if k not in {"who", "why"}} for row in rows]
 

@@ -14,8 +14,6 @@ WITH picked AS (
     WHERE state = :ready
       AND rank IS NOT NULL
       AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
-      AND (CAST(:profile AS text) IS NULL
-           OR (SELECT coalesce(profile = :profile, true) FROM production WHERE id = production_id))
       AND (not_before IS NULL OR not_before <= now())
       AND lectern_work_refusal(production_id) IS NULL
     ORDER BY rank, id
@@ -52,8 +50,6 @@ WITH picked AS (
     WHERE state = :ready
       AND rank IS NOT NULL
       AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
-      AND (CAST(:profile AS text) IS NULL
-           OR (SELECT coalesce(profile = :profile, true) FROM production WHERE id = production_id))
       AND (not_before IS NULL OR not_before <= now())
       AND lectern_work_refusal(production_id) IS NULL
     ORDER BY rank, id
@@ -74,15 +70,6 @@ RETURNING c.id, c.lease, c.production_id, c.number, c.title, c.script_key, c.scr
           c.windows, c.cursor, c.snapshot_key, c.snapshot_digest, c.attempts, c.rank,
           set_config('lectern.actor', :worker, true) AS who,
           set_config('lectern.reason', :reason, true) AS why;
-
--- name: bind_profiles
--- The first worker on a production settles with which numerics it is made.
-UPDATE production SET profile = :profile
-WHERE id = ANY (CAST(:ids AS bigint[])) AND profile IS NULL;
-
--- name: bound_elsewhere
-SELECT id FROM production
-WHERE id = ANY (CAST(:ids AS bigint[])) AND profile IS DISTINCT FROM :profile;
 
 -- name: heartbeat_windows
 UPDATE "window" AS w
@@ -396,15 +383,11 @@ RETURNING p.id, p.trouble;
 SELECT state, count(*) AS rows, count(*) FILTER (WHERE not_before > now()) AS delayed
 FROM "window"
 WHERE rank IS NOT NULL
-  AND (CAST(:profile AS text) IS NULL
-       OR (SELECT coalesce(profile = :profile, true) FROM production WHERE id = production_id))
 GROUP BY state
 UNION ALL
 SELECT 'chapter ' || state, count(*), count(*) FILTER (WHERE not_before > now())
 FROM chapter
 WHERE rank IS NOT NULL
-  AND (CAST(:profile AS text) IS NULL
-       OR (SELECT coalesce(profile = :profile, true) FROM production WHERE id = production_id))
 GROUP BY state;
 
 -- name: dead_letters

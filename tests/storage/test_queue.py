@@ -27,39 +27,6 @@ def test_a_production_goes_through_every_stage(engine: Engine, store: FolderStor
     assert scenarios.count(engine, steps) == 5
 
 
-def test_two_numerics_profiles_do_not_share_a_production(
-    engine: Engine, store: FolderStore
-) -> None:
-    production = scenarios.producing(engine, store, (2, 1))
-    ours, other = (Queue(engine, name, profile=name * 64) for name in "ab")
-    [lease] = ours.lease_reading()
-    assert other.lease_reading() == []
-    assert (other.depth(), len(ours.depth())) == ({}, 2)
-    [lease], _ = ours.commit_readings([scenarios.read(store, lease)])
-    assert other.lease_rendering() == []
-    [window] = ours.lease_rendering()
-    ours.release([lease, window])
-    with transaction(engine, actor="tester", reason="the machine is gone") as session:
-        productions.fail(session, production.id, "the machine is gone")
-    with transaction(engine, actor="tester", reason="on another one") as session:
-        productions.retry(session, production.id)
-    assert len(other.lease_reading(2)) == 2
-    assert ours.lease_reading() == ours.lease_rendering() == []
-
-
-def test_a_lease_that_lost_the_race_for_its_production_goes_back(
-    engine: Engine, store: FolderStore
-) -> None:
-    production = scenarios.producing(engine, store, (2,))
-    late = Queue(engine, "late", profile="a" * 64)
-    [lease] = Queue(engine, "late").lease_reading()  # picked while nobody had settled the numerics
-    with engine.begin() as connection:
-        connection.execute(text("UPDATE production SET profile = repeat('b', 64)"))
-    assert late._of_our_profile([lease]) == []
-    [taken] = Queue(engine, "other", profile="b" * 64).lease_reading()
-    assert (taken.production_id, taken.attempts) == (production.id, 1)
-
-
 def test_reading_follows_the_cursor_and_records_the_entry_snapshot(
     engine: Engine, store: FolderStore
 ) -> None:

@@ -50,7 +50,6 @@ def test_leasing_walks_the_queue_index_and_stops(deep: Engine) -> None:
         reason="explained",
         lease_s=60.0,
         production_id=None,
-        profile="0" * 64,
     )
     check(plan, "window", "take")
     [walk] = [line for line in plan.splitlines() if "Index Scan using ix_window_queue" in line]
@@ -121,7 +120,6 @@ def test_the_queue_index_stays_small_where_work_is_done(deep: Engine) -> None:
         reason="explained",
         lease_s=60.0,
         production_id=None,
-        profile="0" * 64,
     )
     [walk] = [line for line in plan.splitlines() if "Index Scan using ix_window_queue" in line]
     assert "rows=1.00" in walk, plan
