@@ -36,7 +36,8 @@ from storage.states import ChapterState, ProductionState, WindowState
 class Order:
     """What a publisher asks for.
 
-    `weights` names the weight files by digest, `model_digest` covers them and the numerics profile;
+    `weights` names the weight files by digest, `model_digest` covers them and the submitter's numerics
+    profile;
     `territories` are where the release is meant to go.
     """
 
@@ -338,14 +339,21 @@ def fail(session: Session, production_id: int, trouble: str) -> Production:
 def retry(session: Session, production_id: int) -> Production:
     """Take up a failed or refused production where it stands, on a consent that is valid now.
 
+    One that is being produced is freed for machines of any numerics profile, where those that began it are
+    gone: what they made is kept, and the first that leases its work binds it anew.
+
     Raises
     ------
     ConsentRefused
         Where there is still no valid consent.
     TransitionRefused
-        Where it is neither failed nor refused.
+        Where it is neither failed nor refused, nor waits for machines that are gone.
     """
     production = lock(session, production_id)
+    if production.state == ProductionState.PRODUCING and production.profile is not None:
+        production.profile = None
+        session.flush()
+        return production
     if production.state not in {ProductionState.FAILED, ProductionState.REFUSED}:
         raise TransitionRefused(
             f"production {production_id} is {production.state}: nothing to retry"

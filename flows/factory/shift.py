@@ -176,15 +176,16 @@ class Shift:
         phase: Phase = lambda name: None,
     ) -> None:
         self.services, self.limits, self.phase = services, limits or Limits(), phase
+        self.studio = Studio(services, device)
         self.queue = Queue(
             services.engine,
             worker_name(),
             lease_s=self.limits.lease_s,
             max_attempts=self.limits.max_attempts,
             production_id=self.limits.production_id,
+            profile=self.studio.profile,
         )
         self.tally = Tally()
-        self.studio = Studio(services, device)
         self._more, self._watch = more, Watch(self.tally)
         self._pulse = Pulse(self.queue)
         self._desk = Desk(services, self.queue, self._pulse, self.tally, more=more, phase=phase)

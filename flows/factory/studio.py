@@ -127,8 +127,8 @@ class Studio:
 
     @cached_property
     def profile(self) -> str:
-        """What decides the bits of what is made here, in short: it stands with each take."""
-        return numerics_profile(self.device).digest[:16]
+        """Digest of what decides the bits of what is made here; it stands with productions and takes."""
+        return numerics_profile(self.device).digest
 
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""
