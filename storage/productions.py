@@ -7,7 +7,7 @@ the queue's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, select, text
@@ -407,6 +407,28 @@ def in_states(session: Session, *states: ProductionState) -> Sequence[Production
         select(Production)
         .where(Production.state.in_(states))
         .order_by(Production.rank, Production.id)
+    ).all()
+
+
+def forsaken(session: Session, hours: float = 24.0) -> Sequence[int]:
+    """Return the ids of productions under way that no machine of their profile has touched for so long."""
+    since = func.now() - timedelta(hours=hours)
+    leased = (
+        select(part.id).where(part.production_id == Production.id, part.leased_by.is_not(None))
+        for part in (Chapter, Window)
+    )
+    made = select(Take.id).where(
+        Take.production_id == Production.id, func.greatest(Take.read_at, Take.rendered_at) > since
+    )
+    return session.scalars(
+        select(Production.id)
+        .where(
+            Production.state == ProductionState.PRODUCING,
+            Production.profile.is_not(None),
+            Production.state_changed_at < since,
+            *(~found.exists() for found in (*leased, made)),
+        )
+        .order_by(Production.id)
     ).all()
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import scenarios
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from storage import enrolment, productions
 from storage.database import transaction
@@ -86,6 +87,9 @@ def test_a_production_whose_machines_are_gone_can_be_freed(
     gone, here = (Queue(engine, name, profile=name) for name in ("gone", "here"))
     gone.release(gone.lease_reading())
     assert here.lease_reading() == []
+    with Session(engine) as session:
+        assert productions.forsaken(session) == []
+        assert productions.forsaken(session, hours=0) == [production.id]
     with transaction(engine, actor="tester", reason="its machine is gone") as session:
         productions.retry(session, production.id)
     assert len(here.lease_reading()) == 1

@@ -125,7 +125,8 @@ def test_the_queue_index_stays_small_where_work_is_done(deep: Engine) -> None:
     )
     [walk] = [line for line in plan.splitlines() if "Index Scan using ix_window_queue" in line]
     assert "rows=1.00" in walk, plan
-    assert "Rows Removed by Filter" not in plan, plan
+    own = plan.partition(walk)[2].partition("SubPlan")[0]  # not its look at the few productions
+    assert "Rows Removed by Filter" not in own, plan
 
 
 def test_the_benchmark_measures_every_figure(cluster: Cluster) -> None:
