@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from flows.factory.draft import package_draft
 from flows.factory.intake import Narrator, Wish, submit
 from flows.factory.plan import admit_and_plan
-from flows.factory.shift import Limits, Shift, Tally
+from flows.factory.shift import Shift
 from flows.factory.studio import default_device, numerics_profile
+from flows.factory.tally import Limits, Tally
 from flows.services import Services
 from generation.errors import NarrationError
 from generation.packages import Release
