@@ -309,6 +309,7 @@ def redo(
         raise NotFound(f"there is no window {window_id}")
     production = lock(session, window.production_id)
     if production.state != ProductionState.PRODUCING:
+        production.profile = None  # any machine may repair it, years later too
         _move(session, production, ProductionState.PRODUCING)
     chapter = session.get(Chapter, window.chapter_id, with_for_update=True, populate_existing=True)
     window = session.get(Window, window_id, with_for_update=True, populate_existing=True)

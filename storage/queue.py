@@ -486,9 +486,11 @@ class Queue:
         return self.reclaim()
 
     def depth(self) -> dict[str, int]:
-        """Return how much work stands in each state, chapters under `chapter <state>`."""
+        """Return how much work there is for this worker in each state, chapters under `chapter <state>`."""
         with self.engine.connect() as connection:
-            return {row["state"]: row["rows"] for row in _all(connection, "depth")}
+            return {
+                row["state"]: row["rows"] for row in _all(connection, "depth", profile=self.profile)
+            }
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the work that was given up, by production and place."""

@@ -389,11 +389,15 @@ RETURNING p.id, p.trouble;
 SELECT state, count(*) AS rows, count(*) FILTER (WHERE not_before > now()) AS delayed
 FROM "window"
 WHERE rank IS NOT NULL
+  AND production_id NOT IN (
+      SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
 GROUP BY state
 UNION ALL
 SELECT 'chapter ' || state, count(*), count(*) FILTER (WHERE not_before > now())
 FROM chapter
 WHERE rank IS NOT NULL
+  AND production_id NOT IN (
+      SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
 GROUP BY state;
 
 -- name: dead_letters

@@ -75,6 +75,8 @@ def test_machines_that_round_otherwise_share_no_production(
     assert {lease.production_id for lease in ours.lease_reading(9)} == {first.id}
     ours.commit_readings([scenarios.read(store, mine)])
     assert theirs.lease_rendering() == []
+    assert ours.depth()["read"] == 1
+    assert "read" not in theirs.depth()
     [window] = ours.lease_rendering()
     assert ours.complete_renderings([scenarios.render(store, window)]) == []
     assert [lease.id for lease in theirs.lease_judging()] == [window.id]  # anybody may listen
