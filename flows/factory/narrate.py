@@ -15,7 +15,7 @@ from flows.factory.draft import package_draft
 from flows.factory.intake import Narrator, Wish, submit
 from flows.factory.plan import admit_and_plan
 from flows.factory.shift import Shift
-from flows.factory.studio import default_device
+from flows.factory.studio import default_device, numerics_profile
 from flows.factory.tally import Limits, Tally
 from flows.services import Services
 from generation.errors import NarrationError
@@ -99,6 +99,7 @@ def narrate(
     """
     order = submit(services, manuscript, narrator, wish or Wish())
     _take_up(services, order)
+    _refuse_another_machines(order)
     production = admit_and_plan(services, order.id, actor=ACTOR)
     teller = _Teller(services, order.id, report, phase)
     if production.state not in _MADE:
@@ -115,6 +116,16 @@ def _take_up(services: Services, order: Production) -> None:
     if order.state == ProductionState.FAILED:
         with transaction(services.engine, actor=ACTOR, reason="narrated again") as session:
             productions.retry(session, order.id)
+
+
+def _refuse_another_machines(order: Production) -> None:
+    """Raise NarrationError where machines that round otherwise have begun to make an order."""
+    begun = order.state == ProductionState.PRODUCING and order.profile is not None
+    if begun and order.profile != numerics_profile(default_device()).digest:
+        raise NarrationError(
+            f"production {order.id} is being made by a machine whose sound differs in its last bits: let that"
+            f" machine finish it, or free it for this one with `lectern retry {order.id}`"
+        )
 
 
 def _under_way(services: Services, production_id: int) -> bool:

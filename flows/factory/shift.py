@@ -48,18 +48,19 @@ class Shift:
         phase: Phase = lambda name: None,
     ) -> None:
         self.services, self.limits = services, limits or Limits()
+        studio = Studio(services, device)
         self.queue = Queue(
             services.engine,
             worker_name(),
             lease_s=self.limits.lease_s,
             max_attempts=self.limits.max_attempts,
             production_id=self.limits.production_id,
+            profile=studio.profile,
         )
         self.tally = Tally()
         self._more, self._watch = more, Watch(self.tally)
         self._pulse = Pulse(self.queue)
         keeping = Keeping(services.store, self.queue, self._pulse, self.tally)
-        studio = Studio(services, device)
         self._desk = Desk(services, keeping, more=more, phase=phase)
         self.booth = Booth(keeping, studio, self.limits, self._desk, phase)
         self._lanes = Lanes(

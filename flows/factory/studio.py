@@ -138,7 +138,7 @@ class Studio:
 
     @cached_property
     def profile(self) -> str:
-        """Digest of what decides the bits of what is made here."""
+        """Digest of what decides the bits of what is made here; it stands with productions and takes."""
         return numerics_profile(self.device).digest
 
     def production(self, production_id: int) -> Production:
