@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     )
     public_url: str = Field(
         "", description="Where the object store can be reached by listeners, for podcast feeds."
+    )
+    takes_by: Literal["signal", "full"] | None = Field(
+        None,
+        description="What decides on new takes of a window: its signal alone (`signal`), or words and voice"
+        " as well (`full`); none: `full` for trained voices. It is fixed with each order.",
     )
     room_mb: int = Field(
         1000, ge=0, description="Free disk space, in MB, below which a shift takes no more work."
