@@ -121,6 +121,25 @@ def repair(
     _tell(done.as_json(), as_json)
 
 
+@bench.command("read-along")
+def read_along(
+    release: Annotated[Path, typer.Argument(help="A release's folder.")],
+    book: Annotated[Path, typer.Argument(help="Its manuscript, for the teacher to read.")],
+    chapters: Annotated[
+        str, typer.Option(help='Which chapters the teacher reads, such as "1".')
+    ] = "1",
+    minutes: Annotated[float, typer.Option(min=0.5, help="How much of each it reads.")] = 10,
+    every: Annotated[int, typer.Option(min=1, help="Only every n-th stretch of the release.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """A narration's read-along beside a forced aligner, and that aligner's own error on exact times."""
+    from flows.measure.read_along import run
+
+    with errors_said():
+        done = run(release, book, chapters, minutes, every)
+    _tell(done, as_json)
+
+
 def _tell(told: dict[str, Any], as_json: bool) -> None:
     """Show figures; exit code 1 where they fall short."""
     if as_json:

@@ -22,7 +22,7 @@ from generation.documents import read_script
 from generation.engine import Engine
 from generation.errors import WeightsError
 from generation.manuscript import read_manuscript
-from generation.manuscript.book import Book
+from generation.manuscript.book import Book, Chapter
 from generation.narration import LANES, said_otherwise, seed_text
 from generation.numerics import NumericsProfile
 from generation.script.lexicon import Lexicon
@@ -203,11 +203,20 @@ class Studio:
         """Return a window in its script, said as directed; raises LecternError where that cannot be."""
         if not directions:
             return Part(script, window)
-        chapter = next(
-            one for one in self._book(production).chapters if one.number == chapter_number
-        )
+        chapter = self._chapter(production, chapter_number)
         lexicon = lexicon_with(production.lexicon, directions)
         return Part(*said_otherwise(chapter, lexicon, script, window))
+
+    def _chapter(self, production: Production, number: int) -> Chapter:
+        """Return a chapter of the manuscript, or of the credits, which no manuscript holds."""
+        from flows.factory.draft import spoken_credits  # it reads books through this module
+
+        book = self._book(production)
+        found = next((one for one in book.chapters if one.number == number), None)
+        if found is not None:
+            return found
+        spoken = spoken_credits(self.services, production.id)
+        return next(one for one in spoken if one.number == number)
 
     def _look_up(self, production_id: int) -> Production:
         with Session(self.services.engine) as session:

@@ -37,7 +37,7 @@ from generation.manuscript import read_manuscript
 from generation.mastering import MasteredChapter, NarratedWindow, master_chapter
 from generation.packages.credits import CLOSING_NUMBER, OPENING_NUMBER
 from generation.packages.release import RELEASE_FILE, Release
-from generation.packages.verify import fault, verify_release
+from generation.packages.verify import CHECKS, fault, verify_release
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 from generation.training.teacher import Teacher
 from storage import keys
@@ -45,6 +45,11 @@ from storage.objects import fetch
 
 REACH_S, STRETCH_S = 0.25, 0.6
 """How far a word is looked for, and how much of the teacher's waveform from its start on."""
+
+WHOLLY_VERIFIED = 3
+"""How many tampered files are looked for by a whole verification, everything decoded again."""
+
+_Clocks = tuple[float, float]
 
 _SMIL = "{http://www.w3.org/ns/SMIL}"
 
@@ -77,6 +82,7 @@ class Measured:
     audio_s: float
     digest: str
     files: int
+    mastering: Cost
     publishing: Cost
     verifying: Cost
     findings: tuple[str, ...]
@@ -89,7 +95,7 @@ class Measured:
 
 def measure(opened: Services, book: Path, chapters: str, minutes: float, offsets: int) -> Measured:
     """Take a book from its file to a verified release, and measure it."""
-    production_id, windows = _approved(opened, book, chapters, minutes)
+    production_id, windows, mastering = _approved(opened, book, chapters, minutes)
     began = _clocks()
     done = publish(opened, production_id)
     published = _clocks()
@@ -111,6 +117,7 @@ def measure(opened: Services, book: Path, chapters: str, minutes: float, offsets
             audio_s=audio_s,
             digest=done.digest,
             files=done.files,
+            mastering=_cost(*mastering, audio_s),
             publishing=_cost(began, published, audio_s),
             verifying=_cost(published, checked, audio_s),
             findings=tuple(f"{f.check} {f.path}: {f.what}" for f in verified.findings),
@@ -124,8 +131,8 @@ def measure(opened: Services, book: Path, chapters: str, minutes: float, offsets
 
 def _approved(
     opened: Services, book: Path, chapters: str, minutes: float
-) -> tuple[int, dict[int, list[NarratedWindow]]]:
-    """Have the teacher make a production, credits too, and approve it."""
+) -> tuple[int, dict[int, list[NarratedWindow]], tuple[_Clocks, _Clocks]]:
+    """Have the teacher make a production, credits too, and approve it; also return when it was mastered."""
     narrator = narrator_named(opened, "joe", "bench")
     wish = Wish(chapters=chapters, credits=True)
     production = submit(opened, book, narrator, wish)
@@ -136,10 +143,13 @@ def _approved(
     folder.mkdir(parents=True, exist_ok=True)
     for chapter in read:
         heard[chapter.number] = list(teacher_windows(chapter, teacher, limit_s=60 * minutes))
+    began = _clocks()
+    for chapter in read:
         masters[chapter.number] = _mastered(chapter.number, chapter.title, heard, folder)
+    mastered = _clocks()
     report = make_by_teacher(opened, production.id, masters)
     approve(opened, production.id, report, "bench")
-    return production.id, heard
+    return production.id, heard, (began, mastered)
 
 
 def _mastered(
@@ -148,22 +158,23 @@ def _mastered(
     return master_chapter(number, title, heard[number], folder / f"{number}.flac", seed=0)
 
 
-def _clocks() -> tuple[float, float]:
+def _clocks() -> _Clocks:
     return time.monotonic(), time.process_time()
 
 
-def _cost(began: tuple[float, float], ended: tuple[float, float], audio_s: float) -> Cost:
+def _cost(began: _Clocks, ended: _Clocks, audio_s: float) -> Cost:
     wall_s, cpu_s = ended[0] - began[0], ended[1] - began[1]
     return Cost(wall_s, cpu_s, wall_s / audio_s, cpu_s / audio_s)
 
 
 def _epubcheck(path: Path) -> str:
-    jar = shutil.which("epubcheck")
+    jar = shutil.which("epubcheck")  # Debian's is a jar that the kernel may not know how to run
     if jar is None:
-        return "not installed"
+        return "not installed: infra/debian.sh epubcheck"
     command = ["java", "-jar", jar, str(path)]
-    said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return next((line for line in said.splitlines() if line.startswith("Messages:")), said[-200:])
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (said.stdout + said.stderr).splitlines()
+    return next((line for line in lines if line.startswith("Messages:")), "\n".join(lines[-3:]))
 
 
 # Read-along -------------------------------------------------------------------------------------------
@@ -233,12 +244,14 @@ def tamper(folder: Path, roots: bytes, offsets: int, seed: int = 0) -> tuple[int
     """Change one byte at a time in every file, then add, remove and rename one; return trials and misses.
 
     Offsets are the first byte, the middle, the last, and `offsets` random ones of each file. A trial misses
-    where verification does not name that file. (Of the other files only one trial a file reads the bytes
-    again; the rest of the trials check the changed one.)
+    where verification does not name that file. The first trial of a file reads all files again (that of
+    `WHOLLY_VERIFIED` files makes every check of `lectern verify`); the others hold the one file against the
+    manifest, by the function by which verification does it.
     """
     drawn, trials, missed = random.Random(seed), 0, []
     release = Release.model_validate_json((folder / RELEASE_FILE).read_bytes())
     listed = {file.path: file for file in release.all_files()}
+    wholly = set(random.Random(seed + 1).sample(sorted(listed), min(WHOLLY_VERIFIED, len(listed))))
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name, size = path.relative_to(folder).as_posix(), path.stat().st_size
         places = [0, size // 2, size - 1, *(drawn.randrange(size) for _ in range(offsets))]
@@ -249,6 +262,7 @@ def tamper(folder: Path, roots: bytes, offsets: int, seed: int = 0) -> tuple[int
                     found_out = bool(fault(path, listed[name]))
                 else:
                     checks = ("files",) if name in listed else ("release", "signature")
+                    checks = CHECKS if name in wholly and not number else checks
                     found_out = name in _named(folder, roots, *checks)
                 if not found_out:
                     missed.append(f"{name} at {place}")

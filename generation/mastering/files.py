@@ -42,7 +42,8 @@ class Format:
     codec: str
     sample_format: str
     bit_rate: int = 0
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str], ...] = ()  # of the container
+    effort: tuple[tuple[str, str], ...] = ()  # of the encoder: what it spends on its search
     metadata: tuple[tuple[str, str], ...] = ()
     scale: float = 1.0  # what the encoder multiplies its input by; undone before it
 
@@ -58,6 +59,7 @@ MP3 = Format(
     "fltp",
     spec.MP3_BIT_RATE,
     (("id3v2_version", "3"),),
+    (("compression_level", "7"),),
     scale=LAME_SCALE,
 )
 M4B = Format(
@@ -68,6 +70,7 @@ M4B = Format(
     "fltp",
     96_000,
     (("brand", "M4B "), ("movflags", "+faststart")),
+    (("aac_coder", "fast"),),
     (("media_type", AUDIOBOOK_MEDIA_KIND),),
 )
 
@@ -160,7 +163,11 @@ class AudioWriter:
         )
         self._container.metadata.update({**tags.fields(), **dict(kind.metadata)})
         self._stream: Any = self._container.add_stream(
-            kind.codec, rate=DELIVERY_RATE_HZ, layout="mono", format=kind.sample_format
+            kind.codec,
+            rate=DELIVERY_RATE_HZ,
+            layout="mono",
+            format=kind.sample_format,
+            options=dict(kind.effort),
         )
         self._stream.time_base = Fraction(1, DELIVERY_RATE_HZ)
         self._stream.metadata["language"] = iso_639_2(tags.language)
