@@ -77,23 +77,24 @@ class Lanes:
             return True
         reading = engine.read(_Jobs(self, production.reader_digest, first))
         try:
-            while True:
-                self._phase("reading")
-                with self._watch.on("reading_s"):
-                    read = next(reading, None)
-                if read is None:
-                    return True
+            while (read := self._next(reading)) is not None:
                 self._commit(engine, read)
                 self._told()
-        except (
-            LecternError
-        ) as error:  # a lane was given what it cannot read: its chapter is at fault
-            for lease in self._held.values():
-                self._keeping.give_up(lease, str(error))
             return True
         finally:
             reading.close()
             self._held.clear()
+
+    def _next(self, reading: Iterator[WindowRead]) -> WindowRead | None:
+        """Return the next window read; none where no lane has work, or one was given what is spoiled."""
+        self._phase("reading")
+        try:
+            with self._watch.on("reading_s"):
+                return next(reading, None)
+        except LecternError as error:  # nobody knows which lane's chapter is at fault
+            for lease in self._held.values():
+                self._keeping.give_up(lease, str(error))
+            return None
 
     def next_job(
         self, reader_digest: str, first: ChapterLease | WindowLease | None
