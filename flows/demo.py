@@ -111,6 +111,7 @@ def _say(shown: Demonstration, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"out": str(shown.narration.out), "duration_s": release.duration_s,
                           "words": words, "errors": errors, "wer": shown.word_error_rate,
+                          "takes_again": shown.narration.takes_again,
                           "faulty_windows": shown.narration.faulty}))  # fmt: skip
         return
     minutes, seconds = divmod(round(release.duration_s), 60)

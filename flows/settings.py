@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -105,6 +105,11 @@ class Settings(BaseSettings):
     public_url: str = Field(
         "", description="Where the object store can be reached by listeners, for podcast feeds."
     )
+    takes_by: Literal["signal", "full"] | None = Field(
+        None,
+        description="What decides on new takes of a window: its signal alone (`signal`), or words and voice"
+        " as well (`full`); none: `full` for trained voices. It is fixed with each order.",
+    )
     room_mb: int = Field(
         1000, ge=0, description="Free disk space, in MB, below which a shift takes no more work."
     )
@@ -130,6 +135,19 @@ class Settings(BaseSettings):
     review_webhook_secret: SecretStr | None = Field(
         None, description="What those requests are signed with."
     )
+    review_mail_to: str = Field(
+        "", description="Addresses, by commas, that are told by mail that a report waits."
+    )
+    review_mail_from: str = Field("", description="The address those mails come from.")
+    review_smtp_host: str = Field("localhost", description="The mail server that takes them.")
+    review_smtp_port: int = Field(587, ge=1, le=65535, description="Its port.")
+    review_smtp_security: str = Field(
+        "starttls",
+        pattern="^(starttls|tls|none)$",
+        description="How the connection to it is kept: starttls, tls or none.",
+    )
+    review_smtp_user: str = Field("", description="Its login, where it wants one.")
+    review_smtp_password: SecretStr | None = Field(None, description="The password of that login.")
 
     def __init__(self, **given: Any) -> None:
         try:

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 
 from qa.audio import Audio, Samples
+from qa.thresholds import Thresholds
 
 Floats = NDArray[np.float64]
 
 _CHUNK_S, _MARGIN_S = 30.0, 0.06
 _NEAR_MS, _FAR_MS = 2, 40  # a click is compared with what lies between these on either side of it
+_BESIDE_MS = (0.4, 2.0)  # and with what lies right beside it
 _WIDTH_AT = 1 / 3  # of its peak
+_WIDTH_SAMPLES = 3  # at low rates an impulse cannot be narrower
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,43 +26,62 @@ class Click:
     Attributes
     ----------
     at_s : where
-    above_db : its peak over the loudest sample from 2 to 40 ms before and after it
+    above_db : its peak over the loudest sample from 0.4 to 40 ms before and after it
     width_ms : time that the samples within 2 ms spend over a third of its peak
+    ring_db : how much louder it is from 0.4 to 2 ms after the peak than before it
     """
 
     at_s: float
     above_db: float
     width_ms: float
+    ring_db: float
 
 
-def clicks(audio: Audio, above_db: float, width_ms: float) -> list[Click]:
+def clicks(audio: Audio, limits: Thresholds) -> list[Click]:
     """Find impulses that stand out from what is around them and are over at once.
 
-    The tongue's own clicks ring for half a millisecond and more; plosives are followed by their vowel.
+    The tongue's own clicks are wider or make the mouth ring for a millisecond or two; plosives are followed
+    by their vowel. An impulse that the recording or the processing put in leaves what follows as it was.
 
     Parameters
     ----------
     audio : the recording
-    above_db : least height, see `Click`
-    width_ms : greatest width, see `Click`
+    limits : the least height and the greatest width and ringing of a click
     """
     found: list[Click] = []
     size = max(1, round(audio.rate_hz / 1000))
     for offset, part, first, last in _chunks(audio):
         loud = _peaks(part, size)
         beside = np.maximum(_around(loud, _NEAR_MS, _FAR_MS), 1e-4)
-        for k in np.flatnonzero(loud >= beside * 10 ** (above_db / 20)).tolist():
+        for k in np.flatnonzero(loud >= beside * 10 ** (limits.click_least_db / 20)).tolist():
             at = _loudest(part, k * size - size, k * size + 2 * size)
-            width = _width_ms(part, at, audio.rate_hz)
-            at_s = (offset + at) / audio.rate_hz
-            if (
-                not first <= at < last
-                or width > width_ms
-                or (found and at_s - found[-1].at_s < 0.01)
-            ):
+            click = _click(part, at, audio.rate_hz, float(beside[k]), offset)
+            if not first <= at < last or (found and click.at_s - found[-1].at_s < 0.01):
                 continue
-            found.append(Click(at_s, float(20 * np.log10(loud[k] / beside[k])), width))
+            if _is_click(click, audio.rate_hz, limits):
+                found.append(click)
     return found
+
+
+def _is_click(click: Click, rate_hz: int, limits: Thresholds) -> bool:
+    most_ms = max(limits.click_most_ms, _WIDTH_SAMPLES / rate_hz * 1000) + 1e-6
+    return (
+        click.above_db >= limits.click_least_db
+        and click.width_ms <= most_ms
+        and click.ring_db <= limits.click_ring_most_db
+    )
+
+
+def _click(samples: Samples, at: int, rate_hz: int, beside: float, offset: int) -> Click:
+    near, far = (round(ms * rate_hz / 1000) for ms in _BESIDE_MS)
+    level = np.abs(samples[max(0, at - far) : at + far + 1])
+    middle = min(at, far)
+    before = float(level[: max(0, middle - near + 1)].max(initial=1e-4))
+    after = float(level[middle + near :].max(initial=1e-4))
+    above_db = 20 * np.log10(level[middle] / max(beside, before, after))
+    width_ms = np.count_nonzero(level > level[middle] * _WIDTH_AT) / rate_hz * 1000
+    ring_db = 20 * np.log10(after / before)
+    return Click((offset + at) / rate_hz, float(above_db), float(width_ms), float(ring_db))
 
 
 def _chunks(audio: Audio) -> Iterator[tuple[int, Samples, int, int]]:
@@ -91,9 +113,3 @@ def _around(values: Floats, near: int, far: int) -> Floats:
 def _loudest(samples: Samples, first: int, last: int) -> int:
     first = max(0, first)
     return first + int(np.abs(samples[first:last]).argmax())
-
-
-def _width_ms(samples: Samples, at: int, rate_hz: int) -> float:
-    reach = round(0.002 * rate_hz)
-    near = np.abs(samples[max(0, at - reach) : at + reach + 1])
-    return float(np.count_nonzero(near > near.max() * _WIDTH_AT) / rate_hz * 1000)

@@ -10,6 +10,7 @@ import numpy as np
 
 from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.breaks import OPENING, text_breaks
 from qa.clicks import clicks
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import naturalness
@@ -72,7 +73,8 @@ class Context:
     prompt : the voice it should be
     windows_s : spans of the planned windows; cut at pauses if empty
     joints_s : where windows were joined
-    long_pauses_s : stretches in which a long pause is meant
+    long_pauses_s : stretches in which a long pause is meant; without a plan the paragraphs of the text
+        tell, without either the opening may hold the pause after a heading
     learned : confusions of the recogniser learned from other chapters of the book
     """
 
@@ -117,14 +119,18 @@ def judge(
     path = source if isinstance(source, Path) else None
     audio = source if isinstance(source, Audio) else read_audio(source)
     speech = resampled(audio, ANALYSIS_RATE_HZ)
-    windows = context.windows_s or _planned(speech)
+    windows = context.windows_s or planned_windows(speech)
     asked, findings = settings.questions, []
     silences = pauses(speech)
     words_part = voice_part = natural_part = signal_part = spec_part = None
-    transcript = Transcript(())
+    transcript, breaks = Transcript(()), list(context.long_pauses_s)
     if Question.WORDS in asked:
-        words_part, transcript, found = _judge_words(speech, context, settings)
+        words_part, transcript, report, found = _judge_words(speech, context, settings)
         findings += found
+        if report is not None and context.text and not breaks:
+            breaks = text_breaks(context.text, report)
+    if not (context.text or context.windows_s or breaks):
+        breaks = [OPENING]
     if Question.VOICE in asked:
         voice_part, found = _judge_voice(speech, transcript, silences, context, settings)
         findings += found
@@ -132,13 +138,15 @@ def judge(
         natural_part, found = _judge_naturalness(speech, settings)
         findings += found
     if Question.SIGNAL in asked:
-        signal_part, found = _judge_signal(audio, windows, silences, context, settings)
+        signal_part, found = _judge_signal(
+            audio, windows, silences, breaks, context.joints_s, settings.limits
+        )
         findings += found
     if Question.SPEC in asked:
         spec = measure_spec(audio, path)
         spec_part = SpecPart.model_validate(spec)
         findings += verdicts.judge_spec(spec, settings.limits)
-    findings += _too_short(audio, windows, silences, settings.limits)
+    findings += too_short(audio, windows, silences, settings.limits)
     return Report(
         source=_source(audio, path.name if path else settings.name, context),
         **verdict_parts(asked, windows, findings),
@@ -152,26 +160,27 @@ def judge(
     ).signed()
 
 
-def _planned(speech: Audio) -> tuple[tuple[float, float], ...]:
+def planned_windows(speech: Audio) -> tuple[tuple[float, float], ...]:
+    """Cut a recording without a plan at its pauses, as Lectern plans its windows."""
     cuts = quiet_cuts(speech, *_WINDOW_S)
     return tuple((a / speech.rate_hz, b / speech.rate_hz) for a, b in cuts)
 
 
 def _judge_words(
     speech: Audio, context: Context, settings: Settings
-) -> tuple[WordsPart, Transcript, list[Finding]]:
+) -> tuple[WordsPart, Transcript, WordReport | None, list[Finding]]:
     transcript = transcribe(speech, settings.threads)
     findings = word_verdicts.judge_loops(transcript.loops)
     heard = [HeardEntry.model_validate(w) for w in transcript.words]
     if context.text is None:
         findings.append(word_verdicts.without_text(speech.duration_s))
-        return _words_part(heard, None, []), transcript, findings
+        return _words_part(heard, None, []), transcript, None, findings
     report = compare(context.text, transcript)
     suspects = weigh_errors(speech, report, transcript, settings.threads)
     left = unexplained(suspects, context.learned | learn_confusions(count_misheard(report)))
     findings += word_verdicts.judge_words(report.missing, report.doubled, left, settings.limits)
     entries = [SuspectEntry.model_validate(s) for s in suspects]
-    return _words_part(heard, report, entries), transcript, findings
+    return _words_part(heard, report, entries), transcript, report, findings
 
 
 def _words_part(
@@ -237,17 +246,19 @@ def _judge_naturalness(speech: Audio, settings: Settings) -> tuple[NaturalnessPa
 
 
 def _judge_signal(
-    audio: Audio, windows: Spans, silences: Sequence[Pause], context: Context, settings: Settings
+    audio: Audio,
+    windows: Spans,
+    silences: Sequence[Pause],
+    breaks: Spans,
+    joints_s: Sequence[float],
+    limits: Thresholds,
 ) -> tuple[SignalPart, list[Finding]]:
-    limits = settings.limits
     whole, mains, noise = levels(audio), hum(audio), track_noise(audio)
-    joints = compare_joints(audio, context.joints_s)
+    joints = compare_joints(audio, joints_s)
     flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
-    findings += verdicts.judge_pauses(silences, audio.duration_s, context.long_pauses_s, limits)
-    findings += verdicts.judge_clicks(
-        clicks(audio, limits.click_least_db, limits.click_most_ms), limits
-    )
+    findings += verdicts.judge_pauses(silences, audio.duration_s, breaks, limits)
+    findings += verdicts.judge_clicks(clicks(audio, limits), limits)
     findings += verdicts.judge_noise(noise, limits)
     findings += verdicts.judge_clipping(windows, flat, limits)
     findings += verdicts.judge_joints(joints, limits)
@@ -269,7 +280,7 @@ def _judge_signal(
     return part, findings
 
 
-def _too_short(
+def too_short(
     audio: Audio, windows: Spans, silences: Sequence[Pause], limits: Thresholds
 ) -> list[Finding]:
     """Call windows inconclusive that hold too little speech to judge."""

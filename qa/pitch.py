@@ -14,8 +14,9 @@ FRAME_S = 0.01
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Range of adult speech; below it is hum, above it are overtones."""
 
-SPAN_S, STEP_S = 20.0, 5.0
-"""Spans over which the base pitch is taken."""
+SPAN_S, STEP_S = 20.0, 1.0
+"""Spans over which the base pitch is taken. In the learning half shorter spans, the median and the quartiles
+tell 100 shifts of two semitones less well from the narrator's own melody; a finer step tells them better."""
 
 _LEAST_VOICED_S = 3.0
 _CHUNK_S, _MARGIN_S = 30.0, 0.5

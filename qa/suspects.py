@@ -21,7 +21,7 @@ from qa.rate import expected_s, tempo
 from qa.recognisers import Transcript, evidence, hear_again
 from qa.signal import Pause, pauses, stretch
 from qa.text import printed_words
-from qa.words import AlignedWord, Kind, WordReport, compare
+from qa.words import SHORTEST_RUN, AlignedWord, Kind, WordReport, compare
 
 _BATCH = 6  # texts weighed at once
 _LEAST_DOUBT_NATS = 4.0  # below it the text is supported as well as what was heard
@@ -256,6 +256,10 @@ def _as_printed(
     ]
     if not kept:
         return False
+    added = sum(bool(w.heard) for w in region.words) - sum(bool(w.expected) for w in region.words)
+    if added >= SHORTEST_RUN:  # read twice: either reading may be the one too many this time
+        again_added = sum(w.kind is Kind.INSERTION for w in second[kept[0] : kept[-1]])
+        return again_added < added / 2
     if not places:  # something was inserted: do its neighbours stand together this time?
         joint = [
             k

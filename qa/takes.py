@@ -96,7 +96,7 @@ def _speech_s(audio: Audio) -> float:
 
 def _faults(audio: Audio, limits: Thresholds) -> tuple[str, ...]:
     found = []
-    impulses = clicks(audio, limits.click_least_db, limits.click_most_ms)
+    impulses = clicks(audio, limits)
     if impulses:
         found.append(f"{len(impulses)} clicks")
     flat = clipped_peaks_per_s(audio)

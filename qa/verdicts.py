@@ -9,6 +9,7 @@ from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
+from qa.pitch import STEP_S as PITCH_STEP_S
 from qa.pitch import BasePitch
 from qa.rate import SPAN_S as TEMPO_SPAN_S
 from qa.rate import Tempo
@@ -115,7 +116,7 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
     found: list[Finding] = []
     for start_s in np.arange(0.0, max(0.0, last_s - 540.0) + 1e-9, 150.0):
         inside = (time_s >= start_s) & (time_s < start_s + 600.0)
-        if last_s < 540.0 or inside.sum() < 30:
+        if last_s < 540.0 or inside.sum() * PITCH_STEP_S < 150.0:
             continue
         slope = float(np.polyfit(time_s[inside], value[inside], 1)[0]) * 600.0
         if abs(slope) <= most or (found and start_s < found[-1].end_s):
@@ -179,7 +180,7 @@ def judge_naturalness(scores: Naturalness, limits: Thresholds) -> list[Finding]:
 def judge_pauses(
     found: Sequence[Pause], duration_s: float, expected: Spans, limits: Thresholds
 ) -> list[Finding]:
-    """Judge dead air: long pauses inside the recording that the script does not ask for.
+    """Judge dead air: pauses inside the recording that are longer than the script asks for.
 
     `expected` are stretches in which a long pause is meant (after a heading, between scenes).
     """
@@ -187,13 +188,14 @@ def judge_pauses(
     for pause in found:
         inside = pause.start_s > 0.05 and pause.end_s < duration_s - 0.05
         meant = any(a < pause.end_s and b > pause.start_s for a, b in expected)
-        if not inside or meant or pause.duration_s <= limits.pause_most_s:
+        most_s = limits.meant_pause_most_s if meant else limits.pause_most_s
+        if not inside or pause.duration_s <= most_s:
             continue
         reason = f"dead air for {pause.duration_s:.1f} s"
         findings.append(
             Finding(
                 Question.SIGNAL, "dead_air", Verdict.FAIL, reason, pause.start_s, pause.end_s,
-                pause.duration_s, limits.pause_most_s, "s",
+                pause.duration_s, most_s, "s",
             )
         )  # fmt: skip
     return findings

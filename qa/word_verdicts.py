@@ -39,8 +39,12 @@ def _is_wrong(suspect: Suspect, limits: Thresholds) -> bool:
         return False
     if suspect.unspoken_share is not None:
         return suspect.unspoken_share > limits.unspoken_share_most
-    doubtful = suspect.doubt_nats > limits.word_doubt_most_nats
-    return doubtful and suspect.phone_distance >= limits.word_phone_distance_least
+    return _doubt(suspect) > limits.word_doubt_most_nats
+
+
+def _doubt(suspect: Suspect) -> float:
+    """Doubt, weighed by how unlike the two sound: what sounds alike is seldom the narrator's mistake."""
+    return suspect.doubt_nats * suspect.phone_distance
 
 
 def judge_loops(loops: Spans) -> list[Finding]:
@@ -91,7 +95,7 @@ def _word_finding(suspect: Suspect, limits: Thresholds) -> Finding:
     else:
         check = "substitution"
         reason = f"{_short(suspect.heard)} instead of {_short(suspect.expected)}"
-    return _finding(check, reason, suspect, suspect.doubt_nats, limits.word_doubt_most_nats, "nats")
+    return _finding(check, reason, suspect, _doubt(suspect), limits.word_doubt_most_nats, "nats")
 
 
 def _finding(

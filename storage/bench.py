@@ -242,7 +242,7 @@ def _fill(engine: Engine, windows: int) -> None:
 def _in_turns(few: Engine, many: Engine, rows: int, times: int) -> tuple[list[float], list[float]]:
     """Return the seconds of each lease-and-complete, on the shallow and on the deep queue."""
     measured: tuple[list[float], list[float]] = ([], [])
-    rounds = [_round(Queue(engine, "bench"), rows) for engine in (few, many)]
+    rounds = [_round(Queue(engine, "bench", profile="bench"), rows) for engine in (few, many)]
     for once in rounds:
         once()  # connections, caches and plans are not what is measured
     for _ in range(times):

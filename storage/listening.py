@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.dialects.postgresql.ranges import MultiRange
 from sqlalchemy.orm import Session
 
+from storage import productions
 from storage.errors import NotFound, Refused
 from storage.models import Chapter, Take, Window
 from storage.review_tables import Account, Ballot, Heard, Note
@@ -193,6 +194,24 @@ def vote(session: Session, ballot: Ballot, choice: str) -> Ballot:
     session.flush()
     session.refresh(ballot)
     return ballot
+
+
+def choose_preferred(session: Session, ballot: Ballot) -> Window:
+    """Choose the take that was preferred blind; its chapter is mastered and judged again.
+
+    Raises
+    ------
+    Refused
+        Where there was no vote, none was preferred, or the preferred one is chosen already.
+    TransitionRefused
+        See `storage.productions.choose_take`.
+    """
+    if ballot.preferred is None:
+        raise Refused("no take was preferred: vote for one, then choose it")
+    window = session.get_one(Window, ballot.window_id)
+    if window.chosen_take == ballot.preferred:
+        raise Refused("the take you preferred is the chosen one already")
+    return productions.choose_take(session, window.id, ballot.preferred)
 
 
 def _seconds(stretches: MultiRange[int] | None) -> Stretches:

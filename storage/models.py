@@ -228,7 +228,11 @@ class Production(Base):
     digest: Mapped[str]
     settings: Mapped[Json] = mapped_column(server_default=EMPTY)
     model_digest: Mapped[str]
-    """Digest of weights and numerics profile."""
+    """Digest of weights and of the numerics profile of the machine that submitted it."""
+    profile: Mapped[str | None]
+    """Digest of the numerics profile of the machines that make it: bound by the first that leases its work,
+    and no other leases any.
+    """
     weights: Mapped[Json] = mapped_column(server_default=EMPTY)
     """Weight files by name: `{"speechssm": {"key": …, "digest": …}}`, kept so that a repair can be
     made.

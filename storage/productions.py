@@ -7,7 +7,7 @@ the queue's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, insert, select, text
@@ -36,7 +36,8 @@ from storage.states import ChapterState, ProductionState, WindowState
 class Order:
     """What a publisher asks for.
 
-    `weights` names the weight files by digest, `model_digest` covers them and the numerics profile;
+    `weights` names the weight files by digest, `model_digest` covers them and the submitter's numerics
+    profile;
     `territories` are where the release is meant to go.
     """
 
@@ -257,14 +258,25 @@ def decide(
     approved: bool,
     reviewer: str,
     note: str = "",
+    four_eyes: bool = False,
+    endorsed_by: str | None = None,
 ) -> Review:
     """Write a person's decision on the production's last report, named by its digest.
+
+    With `four_eyes` an approval counts only where another person, `endorsed_by`, approved the same report
+    before (`storage.reviews.decide`); no way of approving goes past this.
 
     Raises
     ------
     ApprovalRefused
-        Where the digest is not the last report's, or the content changed since that report.
+        Where the digest is not the last report's, the content changed since that report, or two people must
+        approve and another one did not yet.
     """
+    if approved and four_eyes and endorsed_by in (None, reviewer):
+        raise ApprovalRefused(
+            f"two people must approve production {production_id}: let both do so in `lectern review`,"
+            " where they are known by their accounts"
+        )
     production = lock(session, production_id)
     last = last_report(session, production_id)
     if last is None or last.digest != report_digest:
@@ -308,6 +320,7 @@ def redo(
         raise NotFound(f"there is no window {window_id}")
     production = lock(session, window.production_id)
     if production.state != ProductionState.PRODUCING:
+        production.profile = None  # any machine may repair it, years later too
         _move(session, production, ProductionState.PRODUCING)
     chapter = session.get(Chapter, window.chapter_id, with_for_update=True, populate_existing=True)
     window = session.get(Window, window_id, with_for_update=True, populate_existing=True)
@@ -319,6 +332,40 @@ def redo(
     if chapter.state != ChapterState.READ:
         chapter.state = ChapterState.READ
         chapter.rank = None
+    session.flush()
+    return window
+
+
+def choose_take(session: Session, window_id: int, number: int) -> Window:
+    """Choose another take of an accepted window whose sound is still there; its chapter is mastered again.
+
+    What was reviewed or approved no longer is.
+
+    Raises
+    ------
+    TransitionRefused
+        Where the production is not waiting for a decision or decided, or the take cannot be chosen.
+    """
+    window = session.get_one(Window, window_id)
+    production = lock(session, window.production_id)
+    chapter = session.get(Chapter, window.chapter_id, with_for_update=True, populate_existing=True)
+    window = session.get_one(Window, window_id, with_for_update=True, populate_existing=True)
+    take = session.scalars(
+        select(Take).where(Take.window_id == window_id, Take.number == number)
+    ).one_or_none()
+    assert chapter is not None
+    if window.state != WindowState.ACCEPTED or chapter.state != ChapterState.MASTERED:
+        raise TransitionRefused(
+            "another take of this chapter is being made: choose when it is mastered"
+        )
+    if take is None or take.audio_key is None or take.tokens_key is None:
+        raise TransitionRefused("the sound of this take is not kept any more: ask for another one")
+    if production.state != ProductionState.PRODUCING:
+        _move(session, production, ProductionState.PRODUCING)
+    window.chosen_take = number
+    chapter.state = ChapterState.READ
+    session.flush()
+    chapter.state, chapter.attempts, chapter.rank = ChapterState.ACCEPTED, 0, production.rank
     session.flush()
     return window
 
@@ -338,14 +385,21 @@ def fail(session: Session, production_id: int, trouble: str) -> Production:
 def retry(session: Session, production_id: int) -> Production:
     """Take up a failed or refused production where it stands, on a consent that is valid now.
 
+    One that is being produced is freed for machines of any numerics profile, where those that began it are
+    gone: what they made is kept, and the first that leases its work binds it anew.
+
     Raises
     ------
     ConsentRefused
         Where there is still no valid consent.
     TransitionRefused
-        Where it is neither failed nor refused.
+        Where it is neither failed nor refused, nor waits for machines that are gone.
     """
     production = lock(session, production_id)
+    if production.state == ProductionState.PRODUCING and production.profile is not None:
+        production.profile = None
+        session.flush()
+        return production
     if production.state not in {ProductionState.FAILED, ProductionState.REFUSED}:
         raise TransitionRefused(
             f"production {production_id} is {production.state}: nothing to retry"
@@ -399,6 +453,28 @@ def in_states(session: Session, *states: ProductionState) -> Sequence[Production
         select(Production)
         .where(Production.state.in_(states))
         .order_by(Production.rank, Production.id)
+    ).all()
+
+
+def forsaken(session: Session, hours: float = 24.0) -> Sequence[int]:
+    """Return the ids of productions under way that no machine of their profile has touched for so long."""
+    since = func.now() - timedelta(hours=hours)
+    leased = (
+        select(part.id).where(part.production_id == Production.id, part.leased_by.is_not(None))
+        for part in (Chapter, Window)
+    )
+    made = select(Take.id).where(
+        Take.production_id == Production.id, func.greatest(Take.read_at, Take.rendered_at) > since
+    )
+    return session.scalars(
+        select(Production.id)
+        .where(
+            Production.state == ProductionState.PRODUCING,
+            Production.profile.is_not(None),
+            Production.state_changed_at < since,
+            *(~found.exists() for found in (*leased, made)),
+        )
+        .order_by(Production.id)
     ).all()
 
 
@@ -491,6 +567,12 @@ def faulty_windows(session: Session, production_id: int) -> int:
         )
         or 0
     )
+
+
+def takes_again(session: Session, production_id: int) -> int:
+    """Count the takes beyond the first of each window."""
+    taken = select(func.count()).select_from(Take).where(Take.production_id == production_id)
+    return int(session.scalar(taken.where(Take.number > 0)) or 0)
 
 
 def events(session: Session, production_id: int) -> Sequence[Event]:

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, CursorResult, Engine, RowMapping, TextClause, text
 
 from storage.database import again, refusals, say
-from storage.states import STAGES, Stage
+from storage.states import ON_DEVICE, STAGES, Stage
 
 LEASE_S = 60.0
 """How long a lease holds without a heartbeat; beat at least three times as often."""
@@ -216,6 +216,9 @@ class Queue:
         Attempts before a dead letter.
     production_id : int, optional
         The only production to lease work of; none: of all.
+    profile : str, optional
+        Digest of what decides the bits of the worker's takes. It reads and renders only for productions that
+        no other profile works on; none leaves that unasked.
     """
 
     def __init__(
@@ -226,6 +229,7 @@ class Queue:
         lease_s: float = LEASE_S,
         max_attempts: int = MAX_ATTEMPTS,
         production_id: int | None = None,
+        profile: str | None = None,
     ) -> None:
         self.engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -233,6 +237,7 @@ class Queue:
         self.lease_s = lease_s
         self.max_attempts = max_attempts
         self.production_id = production_id
+        self.profile = profile
 
     # Reading ------------------------------------------------------------------------------------
 
@@ -481,9 +486,11 @@ class Queue:
         return self.reclaim()
 
     def depth(self) -> dict[str, int]:
-        """Return how much work stands in each state, chapters under `chapter <state>`."""
+        """Return how much work there is for this worker in each state, chapters under `chapter <state>`."""
         with self.engine.connect() as connection:
-            return {row["state"]: row["rows"] for row in _all(connection, "depth")}
+            return {
+                row["state"]: row["rows"] for row in _all(connection, "depth", profile=self.profile)
+            }
 
     def dead_letters(self) -> list[DeadLetter]:
         """Return the work that was given up, by production and place."""
@@ -523,6 +530,7 @@ class Queue:
             limit=limit,
             lease_s=self.lease_s,
             production_id=self.production_id,
+            profile=self.profile if stage in ON_DEVICE else None,
         )
         return [{k: v for k, v in row.items() if k not in {"who", "why"}} for row in rows]
 

@@ -15,7 +15,10 @@ WITH picked AS (
       AND rank IS NOT NULL
       AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
       AND (not_before IS NULL OR not_before <= now())
+      AND production_id NOT IN (
+          SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
       AND lectern_work_refusal(production_id) IS NULL
+      AND lectern_claim(production_id, CAST(:profile AS text))
     ORDER BY rank, id
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
@@ -51,7 +54,10 @@ WITH picked AS (
       AND rank IS NOT NULL
       AND (CAST(:production_id AS bigint) IS NULL OR production_id = CAST(:production_id AS bigint))
       AND (not_before IS NULL OR not_before <= now())
+      AND production_id NOT IN (
+          SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
       AND lectern_work_refusal(production_id) IS NULL
+      AND lectern_claim(production_id, CAST(:profile AS text))
     ORDER BY rank, id
     LIMIT :limit
     FOR UPDATE SKIP LOCKED
@@ -383,11 +389,15 @@ RETURNING p.id, p.trouble;
 SELECT state, count(*) AS rows, count(*) FILTER (WHERE not_before > now()) AS delayed
 FROM "window"
 WHERE rank IS NOT NULL
+  AND production_id NOT IN (
+      SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
 GROUP BY state
 UNION ALL
 SELECT 'chapter ' || state, count(*), count(*) FILTER (WHERE not_before > now())
 FROM chapter
 WHERE rank IS NOT NULL
+  AND production_id NOT IN (
+      SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
 GROUP BY state;
 
 -- name: dead_letters

@@ -232,8 +232,8 @@ def decide(
     if production.state == wanted:
         raise ReviewOutdated(f"production {production_id} is {production.state} already")
     report = last_report(session, production_id)
+    first = endorsements(session, production_id)
     if decision.approved and four_eyes and report is not None:
-        first = endorsements(session, production_id)
         if any(endorsement.account_id == account.id for endorsement, _ in first):
             raise ReviewOutdated("you approved this already: a second person must approve it now")
         if not first and report.digest == decision.report_digest:
@@ -245,6 +245,8 @@ def decide(
         approved=decision.approved,
         reviewer=account.name,
         note=decision.note,
+        four_eyes=four_eyes,
+        endorsed_by=first[0][1] if first else None,
     )
     if decision.exceptions or decision.unheard:
         accepted = ReviewException(

@@ -162,6 +162,9 @@ STAGES: dict[Stage, tuple[str, str, str]] = {
 }
 """Table, ready state and busy state of each stage."""
 
+ON_DEVICE = (Stage.READING, Stage.REREADING, Stage.RENDERING)
+"""The stages whose results depend on how the machine rounds."""
+
 OPEN_PRODUCTIONS = (
     ProductionState.SUBMITTED,
     ProductionState.ADMITTED,

@@ -93,6 +93,34 @@ def packages(
     _tell(done, as_json)
 
 
+@bench.command()
+def repair(
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    other: Annotated[str, typer.Option(help="The house voice of windows in a wrong one.")] = (
+        "kathleen"
+    ),
+    words: Annotated[int, typer.Option(min=300, help="Least number of words to read.")] = 3000,
+    injected: Annotated[int, typer.Option(min=3, help="Windows that get a failure.")] = 45,
+    seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read failing windows again; what proves the cure is not what chose the take."""
+    from flows.factory.studio import default_device
+    from flows.measure.bench_repair import run
+    from generation.voices import house_voices, load_cast
+
+    voices = house_voices()
+    for name in (voice, other):
+        if name not in voices:
+            console.print(f"lectern: no voice {name!r}: there are {', '.join(voices)}")
+            raise typer.Exit(Exit.USAGE)
+    with errors_said():
+        cast, stranger = (load_cast(voices[name], default_device()) for name in (voice, other))
+        done = run(cast, stranger, books, words, injected, seed, say=_say)
+    _tell(done.as_json(), as_json)
+
+
 @bench.command("read-along")
 def read_along(
     release: Annotated[Path, typer.Argument(help="A release's folder.")],

@@ -85,13 +85,24 @@ def narrate(
             )
     release = done.release
     if as_json:
-        print(json.dumps({"out": str(done.out), "production": done.production_id,
-                          "duration_s": release.duration_s, "chapters": len(release.chapters),
-                          "faulty_windows": done.faulty, "verdict": done.verdict,
-                          "report": done.report_digest, "content_digest": done.content_digest}))  # fmt: skip
+        told = {
+            "out": str(done.out),
+            "production": done.production_id,
+            "duration_s": release.duration_s,
+            "chapters": len(release.chapters),
+            "takes_again": done.takes_again,
+            "faulty_windows": done.faulty,
+            "verdict": done.verdict,
+            "report": done.report_digest,
+            "content_digest": done.content_digest,
+        }
+        print(json.dumps(told))
     else:
         minutes = release.duration_s / 60
-        print(f"{release.book.title}: {len(release.chapters)} chapters, {minutes:.1f} minutes")
+        print(
+            f"{release.book.title}: {len(release.chapters)} chapters, {minutes:.1f} minutes"
+            f" ({done.takes_again} takes again)"
+        )
         print(done.out)
     for chapter in release.chapters:
         for violation in chapter.violations:

@@ -96,7 +96,7 @@ def cancel(production_id: Id, as_json: Json = False) -> None:
 
 
 def retry(production_id: Id, as_json: Json = False) -> None:
-    """Take up a failed or refused production where it stands, on a consent that is valid now."""
+    """Take up a failed or refused production where it stands, or free one whose machines are gone."""
     from storage import productions
 
     _steer(production_id, "tried again by a person", productions.retry, as_json)
@@ -190,6 +190,7 @@ def _decide(
                 approved=approved,
                 reviewer=reviewer,
                 note=note,
+                four_eyes=opened.settings.review_four_eyes,
             )
             decision = review.decision
     if as_json:

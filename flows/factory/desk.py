@@ -7,36 +7,43 @@ database, one worker a production.
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy.orm import Session
 
-from flows.factory.judging import judgement, listen
+from flows.factory.judging import Depth, judgement, listen, scored
+from flows.factory.keeping import SPOILED, Keeping
 from flows.factory.patience import patiently
 from flows.factory.produce import finish_ready
-from flows.factory.studio import Studio
-from flows.factory.workers import Pulse
+from flows.factory.studio import PARTS, SPEAKERS_KEPT, Production, Studio
 from flows.services import Services
 from generation.documents import read_sound, read_tokens
-from generation.errors import LecternError
 from generation.mastering import NarratedWindow, master_chapter
 from generation.narration import LANES, spoken_words, unit_arrays
+from generation.rates import SAMPLE_RATE_HZ
 from generation.rendering import WindowReading
+from generation.voices import prompt_sound
 from generation.windows import Window, expected_s
-from storage import keys, productions
+from qa.audio import as_audio
+from qa.thresholds import Thresholds
+from storage import productions
 from storage.enrolment import canonical_digest
-from storage.errors import ObjectCorrupt, ObjectMissing
+from storage.errors import ObjectMissing
 from storage.models import Take
 from storage.models import Window as WindowRow
-from storage.objects import put_once
-from storage.queue import ChapterLease, Judgement, Lease, Mastering, Queue, Refused, WindowLease
+from storage.queue import ChapterLease, Judgement, Mastering, WindowLease
 
 if TYPE_CHECKING:
-    from flows.factory.shift import Tally
+    from qa.takes import TakeScore
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +53,8 @@ ROUND_S = 0.5
 MORE_S = 5.0
 """How often it looks whether lanes stand empty."""
 
-JUDGED_AT_ONCE = 8
-
-SPOILED = (LecternError, ObjectMissing, ObjectCorrupt)
+JUDGED_AT_ONCE = 4
+"""Takes leased at once; each is committed as it is judged."""
 
 
 class Desk:
@@ -56,7 +62,9 @@ class Desk:
 
     Parameters
     ----------
-    services, queue, pulse, tally
+    services : Services
+        Database and object store.
+    keeping : Keeping
         The shift's own.
     more : callable, optional
         Asked for more work when fewer chapters wait than there are lanes.
@@ -67,16 +75,15 @@ class Desk:
     def __init__(
         self,
         services: Services,
-        queue: Queue,
-        pulse: Pulse,
-        tally: "Tally",
+        keeping: Keeping,
         *,
         more: Callable[[], bool] | None,
         phase: Callable[[str], None],
     ) -> None:
-        self.services, self.queue, self.phase = services, queue, phase
-        self._pulse, self._tally, self._more = pulse, tally, more
+        self.services, self.queue, self.phase = services, keeping.queue, phase
+        self._keeping, self._more = keeping, more
         self._studio = Studio(services)
+        self._prompts: OrderedDict[tuple[str, ...], npt.NDArray[np.float32]] = OrderedDict()
         self._wake, self._stop, self._idle = (threading.Event() for _ in range(3))
         self._trouble: BaseException | None = None
         self._asked = float("-inf")
@@ -134,20 +141,23 @@ class Desk:
         if not leases:
             return False
         self._idle.clear()
-        self._pulse.hold(leases)
+        self._keeping.pulse.hold(leases)
         self.phase("judging")
-        judged = [found for lease in leases if (found := self._judged(lease)) is not None]
-        self._note_refused(patiently(lambda: self.queue.complete_judgements(judged)))
-        self._pulse.drop(leases)
-        self._tally.judged += len(judged)
-        self._tally.sent_back += sum(found.chosen_take is None for found in judged)
+        for lease in leases:
+            with self._booked("judging_s"):
+                found = self._judged(lease)
+            if found is None:
+                continue
+            refused = patiently(partial(self.queue.complete_judgements, [found]))
+            self._keeping.done([lease], refused)
+            self._keeping.tally.add(judged=1, sent_back=int(found.chosen_take is None))
         return True
 
     def _judged(self, lease: WindowLease) -> Judgement | None:
         try:
             if lease.audio_key is None:
                 raise ObjectMissing(f"take {lease.take} of window {lease.id} has no sound any more")
-            waveform = read_sound(self._get(lease.audio_key, lease.audio_digest))
+            waveform = read_sound(self._keeping.get(lease.audio_key, lease.audio_digest))
             script = self._studio.script(lease)
             units = [unit.index for unit in script.units]
             planned_s = expected_s(units, lease.unit_start, lease.unit_end)
@@ -159,10 +169,37 @@ class Desk:
                 int(measures.get("forced", 0)),
                 bool(measures.get("complete", True)),
             )
-            return judgement(lease, heard, takes)
+            return judgement(lease, heard, scored(heard, self._score(lease, waveform)), takes)
         except SPOILED as error:
-            self._give_up(lease, str(error))
+            self._keeping.give_up(lease, str(error))
             return None
+
+    def _score(self, lease: WindowLease, waveform: npt.NDArray[np.float32]) -> "TakeScore | None":
+        """Measure words and voice of a take, where its order wants them measured."""
+        production = self._studio.production(lease.production_id)
+        if production.depth is not Depth.FULL:
+            return None
+        from qa.takes import score_take  # the recognisers take seconds to import
+
+        window = Window(lease.number, lease.unit_start, lease.unit_end, 0.0)
+        part = self._studio.part(
+            self._studio.script(lease), window, production, lease.chapter_number, lease.directions
+        )
+        sound = as_audio(waveform, SAMPLE_RATE_HZ)
+        return score_take(sound, part.spoken, self._prompt(production), Thresholds())
+
+    def _prompt(self, production: Production) -> npt.NDArray[np.float32]:
+        """Return the embedding of a voice's prompt as it sounds through its codec."""
+        digests = production.voice_digests
+        if digests not in self._prompts:
+            from qa.speaker import embed
+
+            files = {part: self._studio.file(production, part) for part in PARTS}
+            sound = as_audio(prompt_sound(production.codec, files), SAMPLE_RATE_HZ)
+            self._prompts[digests] = embed(sound)
+        while len(self._prompts) > SPEAKERS_KEPT:
+            self._prompts.popitem(last=False)
+        return self._prompts[digests]
 
     def _takes(self, window_id: int) -> list[Take]:
         with Session(self.services.engine) as session:
@@ -175,18 +212,19 @@ class Desk:
         if not leases:
             return False
         self._idle.clear()
-        self._pulse.hold(leases)
+        self._keeping.pulse.hold(leases)
         self.phase("mastering")
         for lease in leases:
             try:
-                done = self._mastered(lease)
+                with self._booked("mastering_s"):
+                    done = self._mastered(lease)
             except SPOILED as error:
-                self._give_up(lease, str(error))
+                self._keeping.give_up(lease, str(error))
                 continue
             self.phase("mastered")
-            self._note_refused(patiently(lambda done=done: self.queue.complete_masterings([done])))  # type: ignore[misc]
-            self._pulse.drop([lease])
-            self._tally.mastered += 1
+            refused = patiently(partial(self.queue.complete_masterings, [done]))
+            self._keeping.done([lease], refused)
+            self._keeping.tally.add(mastered=1)
         return True
 
     def _mastered(self, lease: ChapterLease) -> Mastering:
@@ -198,13 +236,8 @@ class Desk:
             done = master_chapter(
                 lease.number, lease.title, self._windows(lease, chosen), flac, seed=production.seed
             )
-            audio_key, times_key = (
-                keys.chapter_part(lease.production_id, lease.number, lease.lease, name)
-                for name in ("audio", "times")
-            )
-            store = self.services.store
-            audio = patiently(lambda: put_once(store, audio_key, flac))
-        times = patiently(lambda: put_once(store, times_key, done.times_json()))
+            audio = self._keeping.put(lease, "audio", flac)
+        times = self._keeping.put(lease, "times", done.times_json())
         content = {
             "narrated": done.content_digest,
             "tokens": [take.tokens_digest for _, take in chosen],
@@ -235,11 +268,11 @@ class Desk:
                 raise ObjectMissing(f"take {take.number} of window {row.id} has expired")
             planned = Window(row.number, row.unit_start, row.unit_end, 0.0)
             part = self._studio.part(script, planned, production, lease.number, row.directions)
-            tokens = read_tokens(self._get(take.tokens_key, take.tokens_digest))
+            tokens = read_tokens(self._keeping.get(take.tokens_key, take.tokens_digest))
             units, starts = unit_arrays(part.script)
             reading = WindowReading(units, starts, tokens.tokens, tokens.pointer, 0)
             yield NarratedWindow(
-                read_sound(self._get(take.audio_key, take.audio_digest)),
+                read_sound(self._keeping.get(take.audio_key, take.audio_digest)),
                 spoken_words(part.script, part.window, reading),
             )
 
@@ -255,7 +288,7 @@ class Desk:
                 phase=self._begin,
             )
         )
-        self._tally.finished += finished
+        self._keeping.tally.finished += finished
         return bool(finished)
 
     def _begin(self, phase: str) -> None:
@@ -274,18 +307,11 @@ class Desk:
             self._asked = time.monotonic()
         return found
 
-    # Keeping ------------------------------------------------------------------------------------
-
-    def _get(self, key: str, digest: str | None) -> bytes:
-        return patiently(lambda: self.services.store.get(key, digest=digest))
-
-    def _note_refused(self, refused: list[Refused]) -> None:
-        for one in refused:
-            self._tally.lost += 1
-            log.warning("a result is thrown away: %s", one.reason)
-
-    def _give_up(self, lease: Lease, trouble: str) -> None:
-        log.error("%s", trouble)
-        self._tally.troubles.append(trouble)
-        patiently(lambda: self.queue.fail(lease, trouble))
-        self._pulse.drop([lease])
+    @contextmanager
+    def _booked(self, column: str) -> Iterator[None]:
+        """Book what happens inside on a column of the tally."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._keeping.tally.add(**{column: time.monotonic() - began})

@@ -3,7 +3,7 @@
 import getpass
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from flows.factory.judging import Depth
 from flows.factory.studio import default_device, numerics_profile
 from flows.services import Services
 from generation.errors import ManuscriptError
@@ -87,7 +88,8 @@ class Wish:
     """How a book is to be narrated and when: the settings of an order.
 
     `questions` are those the report asks (`qa.findings.Question`); all where empty. `credits` are opening
-    and closing credits, spoken by the voice.
+    and closing credits, spoken by the voice. `takes_by` is what takes are judged by; none: as the settings
+    say, or what suits the voice.
     """
 
     chapters: str = ""
@@ -97,6 +99,7 @@ class Wish:
     due_at: datetime | None = None
     questions: tuple[str, ...] = ()
     credits: bool = False
+    takes_by: Depth | None = None
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -106,6 +109,7 @@ class Wish:
             "lexicon": self.lexicon,
             "questions": list(self.questions),
             "credits": self.credits,
+            "takes_by": self.takes_by and self.takes_by.value,
         }
         return {name: value for name, value in told.items() if value}
 
@@ -114,12 +118,14 @@ class Wish:
 class Narrator:
     """An enrolled voice and the weight files it speaks with, by part.
 
-    `experimental`: its figures (docs/voices.md) are not yet good enough to publish with.
+    `experimental`: its figures (docs/voices.md) are not yet good enough to publish with. `takes_by`: what
+    its takes are judged by where nobody says; words and voice of an untrained one would fail every time.
     """
 
     voice: VoiceRow
     weights: Mapping[str, Path]
     experimental: bool = False
+    takes_by: Depth = Depth.FULL
 
 
 def narrator_named(
@@ -201,6 +207,7 @@ def submit(
     words = sum(chapter.words for chapter in chosen(book, wish.chapters))
     row = _enrol(services, manuscript, book, said, who)
     weights = enrolment.store_weights(services.engine, services.store, narrator.weights)
+    takes_by = wish.takes_by or services.settings.takes_by or narrator.takes_by
     audio_s = words * AUDIO_S_PER_WORD
     order = productions.Order(
         manuscript_id=row.id,
@@ -209,7 +216,7 @@ def submit(
             {part: file["digest"] for part, file in weights.items()},
             numerics_profile(default_device()),
         ),
-        settings=wish.settings,
+        settings=replace(wish, takes_by=Depth(takes_by)).settings,
         weights=weights,
         seed=wish.seed,
         territories=said.territories,

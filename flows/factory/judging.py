@@ -1,13 +1,14 @@
-"""The check that every window passes during a shift: cheap, on its own sound, by the plan of its text.
+"""Judging a take during a shift: what is measured of it, and whether its window is read again.
 
-It decides which windows are read again and which take is kept. What proves the book is another thing: the
-report on the mastered chapters (`flows.factory.report`), by measures that choose nothing here.
+Two depths. `signal`: its sound alone, against the plan of its text. `full`: also what was said, and in whose
+voice, by the measures that may choose (`qa.takes`); `qa.repair` decides. What proves the book is another
+thing: the report on the mastered chapters (`flows.factory.report`), by measures that choose nothing here.
 """
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +20,16 @@ from qa.thresholds import Thresholds
 from storage.models import Take
 from storage.queue import Judgement, WindowLease
 
-MAX_TAKES = 3
-"""Takes of a window before the best is kept, faults and all."""
+if TYPE_CHECKING:
+    from qa.takes import TakeScore
+
+
+class Depth(StrEnum):
+    """What takes are judged by; part of an order, because it decides which takes are kept."""
+
+    SIGNAL = "signal"
+    FULL = "full"
+
 
 DURATION_SHARE = (0.5, 2.0)
 """Length over the plan's expectation; readings of one text vary by a fifth."""
@@ -31,6 +40,9 @@ PAUSE_MOST_S = 3.0
 SETTLED = "settled"
 """The measure that marks the take at which a window was accepted: later takes are another round."""
 
+SCORE = "score"
+"""The measure that holds a take's `qa.takes.TakeScore`, for the decision on the next one."""
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -38,11 +50,6 @@ class Heard:
 
     faults: tuple[str, ...]
     measures: Mapping[str, Any]
-
-    @property
-    def verdict(self) -> str:
-        """`pass` or `fail`."""
-        return "fail" if self.faults else "pass"
 
 
 def listen(
@@ -88,38 +95,58 @@ def listen(
     return Heard(tuple(fault for fault, there in found.items() if there), measures)
 
 
-def judgement(lease: WindowLease, heard: Heard, takes: Sequence[Take]) -> Judgement:
+def scored(heard: Heard, score: "TakeScore | None" = None) -> "TakeScore":
+    """Put what was heard into one score with words and voice, where these were measured."""
+    from qa.takes import TakeScore
+
+    if score is None:
+        return TakeScore(0, 0, None, heard.faults)
+    return replace(score, faults=(*heard.faults, *score.faults))
+
+
+def judgement(
+    lease: WindowLease,
+    heard: Heard,
+    score: "TakeScore",
+    takes: Sequence[Take],
+    limits: Thresholds | None = None,
+) -> Judgement:
     """Accept a take, send its window back for another, or keep the best where there were enough.
 
-    `takes` are all takes of the window, this one last. A person who asks for another take begins a round:
-    what was accepted before is not chosen again.
+    `score` is of the last of `takes`, which are all takes of the window. A person who asks for another take
+    begins a round: what was accepted before is not chosen again.
     """
-    faults = list(heard.faults)
-    if not faults:
-        return Judgement(
-            lease, heard.verdict, lease.take, {**heard.measures, "faults": [], SETTLED: True}
-        )
-    measures = {**heard.measures, "faults": faults}
-    reason = "; ".join(faults)
+    from qa.repair import Action, decide, faults
+
+    limits = limits or Thresholds()
     this_round = _round(takes)
-    if len(this_round) < MAX_TAKES:
-        return Judgement(lease, heard.verdict, None, measures, reason)
-    best = min(
-        this_round, key=lambda take: _badness(measures if take is takes[-1] else take.measures)
-    )
-    kept = f"the best of {len(this_round)} takes is kept: {reason}"
-    return Judgement(lease, heard.verdict, best.number, {**measures, SETTLED: True}, kept)
+    decision = decide([*map(_score, this_round[:-1]), score], limits)
+    wrong = faults(score, limits)
+    measures = {
+        **heard.measures,
+        "faults": list(wrong),
+        SCORE: asdict(score),
+        "decision": {"action": decision.action.value, "reason": decision.reason},
+    }
+    verdict = "fail" if wrong else "pass"
+    if decision.take is None:
+        return Judgement(lease, verdict, None, measures, decision.reason)
+    chosen = this_round[decision.take - 1].number
+    trouble = decision.reason if decision.action is Action.KEEP_BEST else None
+    return Judgement(lease, verdict, chosen, {**measures, SETTLED: True}, trouble)
+
+
+def _score(take: Take) -> "TakeScore":
+    """Return the score of a take that was judged before."""
+    from qa.takes import TakeScore
+
+    told = take.measures[SCORE]
+    return TakeScore(**{**told, "faults": tuple(told["faults"])})
 
 
 def _round(takes: Sequence[Take]) -> Sequence[Take]:
     settled = [place for place, take in enumerate(takes[:-1]) if take.measures.get(SETTLED)]
     return takes[settled[-1] + 1 :] if settled else takes
-
-
-def _badness(measures: Mapping[str, Any]) -> tuple[int, float]:
-    """Order takes: fewer faults first, then the length that is nearest to the plan's."""
-    share = float(measures.get("duration_share") or 1.0)
-    return len(measures.get("faults", ())), abs(math.log(share))
 
 
 def _within(value: float, limits: tuple[float, float]) -> bool:

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from flows.factory.draft import package_draft
 from flows.factory.intake import Narrator, Wish, submit
 from flows.factory.plan import admit_and_plan
-from flows.factory.shift import Limits, Shift, Tally
-from flows.factory.studio import default_device
+from flows.factory.shift import Shift
+from flows.factory.studio import default_device, numerics_profile
+from flows.factory.tally import Limits, Tally
 from flows.services import Services
 from generation.errors import NarrationError
 from generation.packages import Release
@@ -43,7 +44,8 @@ _MADE = (
 class Narration:
     """A finished narration: the release, its production, and the report's verdict and digest.
 
-    `faulty` counts windows whose kept take has a fault; any makes the book need a look.
+    `takes_again` counts takes beyond the first of each window, `faulty` windows whose kept take has a fault;
+    any of these makes the book need a look.
     """
 
     release: Release
@@ -52,6 +54,7 @@ class Narration:
     content_digest: str
     verdict: str
     report_digest: str
+    takes_again: int
     faulty: int
 
 
@@ -96,6 +99,7 @@ def narrate(
     """
     order = submit(services, manuscript, narrator, wish or Wish())
     _take_up(services, order)
+    _refuse_another_machines(order)
     production = admit_and_plan(services, order.id, actor=ACTOR)
     teller = _Teller(services, order.id, report, phase)
     if production.state not in _MADE:
@@ -112,6 +116,16 @@ def _take_up(services: Services, order: Production) -> None:
     if order.state == ProductionState.FAILED:
         with transaction(services.engine, actor=ACTOR, reason="narrated again") as session:
             productions.retry(session, order.id)
+
+
+def _refuse_another_machines(order: Production) -> None:
+    """Raise NarrationError where machines that round otherwise have begun to make an order."""
+    begun = order.state == ProductionState.PRODUCING and order.profile is not None
+    if begun and order.profile != numerics_profile(default_device()).digest:
+        raise NarrationError(
+            f"production {order.id} is being made by a machine whose sound differs in its last bits: let that"
+            f" machine finish it, or free it for this one with `lectern retry {order.id}`"
+        )
 
 
 def _under_way(services: Services, production_id: int) -> bool:
@@ -135,6 +149,7 @@ def _narration(services: Services, production_id: int, release: Release, out: Pa
     with Session(services.engine) as session:
         production = productions.get(session, production_id)
         report = productions.last_report(session, production_id)
+        again = productions.takes_again(session, production_id)
         faulty = productions.faulty_windows(session, production_id)
     return Narration(
         release,
@@ -143,6 +158,7 @@ def _narration(services: Services, production_id: int, release: Release, out: Pa
         production.content_digest or "",
         report.verdict if report else "inconclusive",
         report.digest if report else "",
+        again,
         faulty,
     )
 

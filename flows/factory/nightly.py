@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from flows.factory.patience import patiently
 from flows.factory.plan import admit_next
 from flows.factory.reconcile import Reconciled, reconcile
-from flows.factory.shift import Limits, Shift, Tally
+from flows.factory.shift import Shift
+from flows.factory.tally import Limits, Tally
 from flows.operate.room import shortage
 from flows.services import Services
 from storage.models import Production

@@ -27,8 +27,9 @@ from flows.factory.plan import admit_and_plan
 from flows.factory.publish import publish as publish_release
 from flows.factory.reconcile import reconcile as take_up
 from flows.factory.reconcile import to_publish
-from flows.factory.shift import Limits, Shift
+from flows.factory.shift import Shift
 from flows.factory.studio import default_device
+from flows.factory.tally import Limits
 from flows.services import Services, services
 from flows.settings import Settings
 from storage import productions

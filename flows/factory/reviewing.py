@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,11 +11,13 @@ from fastapi import FastAPI
 from sqlalchemy.orm import Session
 
 from flows.services import Services
+from flows.settings import Settings
 from generation.errors import LecternError
 from generation.voices import house_voices
 from qa.review.app import create_app
 from qa.review.desk import Factory, Options, Upload
-from qa.review.webhook import Webhook
+from qa.review.mail import Mail, Security, Several
+from qa.review.webhook import Notifier, Webhook
 from storage import enrolment
 from storage.errors import StorageError
 from storage.states import VoiceState
@@ -106,10 +108,7 @@ def review_app(
     settings = services.settings
     named = urlsplit(settings.review_url).hostname
     known = ("localhost", "127.0.0.1", *hosts, *([named] if named else []))
-    notifier = None
-    if settings.review_webhook_url and settings.review_webhook_secret:
-        secret = settings.review_webhook_secret.get_secret_value()
-        notifier = Webhook(settings.review_webhook_url, secret, settings.review_url)
+    notifiers = list(_notifiers(settings))
     options = Options(
         cache=settings.folder / "cache" / "review",
         hosts=tuple(dict.fromkeys(known)),
@@ -120,5 +119,25 @@ def review_app(
         services.store,
         options,
         factory=factory or FlowsFactory(services),
-        notifier=notifier,
+        notifier=Several(notifiers) if notifiers else None,
     )
+
+
+def _notifiers(settings: Settings) -> Iterator[Notifier]:
+    """Yield the ways in which reviewers are told that a report waits."""
+    if settings.review_webhook_url and settings.review_webhook_secret:
+        secret = settings.review_webhook_secret.get_secret_value()
+        yield Webhook(settings.review_webhook_url, secret, settings.review_url)
+    receivers = [one.strip() for one in settings.review_mail_to.split(",") if one.strip()]
+    if receivers:
+        password = settings.review_smtp_password
+        yield Mail(
+            host=settings.review_smtp_host,
+            port=settings.review_smtp_port,
+            sender=settings.review_mail_from or receivers[0],
+            receivers=receivers,
+            public_url=settings.review_url,
+            security=Security(settings.review_smtp_security),
+            user=settings.review_smtp_user,
+            password=password.get_secret_value() if password else "",
+        )

@@ -4,6 +4,7 @@ Everything comes out of the object store by the digests that stand with the prod
 can finish what was begun before an upgrade. Files are kept in the home's `weights` folder.
 """
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tempfile import TemporaryDirectory
 import torch
 from sqlalchemy.orm import Session
 
+from flows.factory.judging import Depth
 from flows.factory.patience import patiently
 from flows.services import Services
 from generation.documents import read_script
@@ -74,6 +76,7 @@ class Production:
     weights: Mapping[str, Mapping[str, str]]
     manuscript_id: int
     lexicon: str
+    depth: Depth
 
     @property
     def reader_digest(self) -> str:
@@ -93,9 +96,16 @@ class Part:
     script: Script
     window: Window
 
+    @property
+    def spoken(self) -> str:
+        """What is said in it, word for word."""
+        said = [unit.word for unit in self.script.units[self.window.start : self.window.end]]
+        words = dict.fromkeys(number for number in said if number >= 0)
+        return " ".join(self.script.words[word].spoken for word in words)
+
 
 class Studio:
-    """Models, voices and scripts, loaded once each.
+    """Models, voices and scripts, loaded once each; the threads of a shift share it.
 
     Parameters
     ----------
@@ -108,6 +118,7 @@ class Studio:
     def __init__(self, services: Services, device: str = "cpu") -> None:
         use_device(device)
         self.services, self.device = services, device
+        self._loading = threading.RLock()
         self._productions: dict[int, Production] = {}
         self._engines: dict[str, Engine] = {}
         self._speakers: OrderedDict[tuple[str, ...], Speaker] = OrderedDict()
@@ -127,34 +138,39 @@ class Studio:
 
     @cached_property
     def profile(self) -> str:
-        """What decides the bits of what is made here, in short: it stands with each take."""
-        return numerics_profile(self.device).digest[:16]
+        """Digest of what decides the bits of what is made here; it stands with productions and takes."""
+        return numerics_profile(self.device).digest
 
     def production(self, production_id: int) -> Production:
         """Return what is known of a production."""
-        if production_id not in self._productions:
-            self._productions[production_id] = patiently(lambda: self._look_up(production_id))
-        return self._productions[production_id]
+        with self._loading:
+            if production_id not in self._productions:
+                self._productions[production_id] = patiently(lambda: self._look_up(production_id))
+            return self._productions[production_id]
 
     def engine(self, production: Production) -> Engine:
         """Return the engine that reads with the production's SpeechSSM."""
         digest = production.reader_digest
-        if digest not in self._engines:
-            reader, _ = load_reader(self.file(production, "speechssm"), self.device)
-            speaker = self.speaker(production)
-            self._engines = {digest: Engine(reader, speaker.renderer, LANES)}
-        return self._engines[digest]
+        with self._loading:
+            if digest not in self._engines:
+                reader, _ = load_reader(self.file(production, "speechssm"), self.device)
+                speaker = self.speaker(production)
+                self._engines = {digest: Engine(reader, speaker.renderer, LANES)}
+            return self._engines[digest]
 
     def speaker(self, production: Production) -> Speaker:
         """Return what speaks with the production's voice."""
         digests = production.voice_digests
-        if digests not in self._speakers:
-            while len(self._speakers) >= SPEAKERS_KEPT:
-                self._speakers.popitem(last=False)
-            files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
-            self._speakers[digests] = load_speaker(production.codec, files, self.device, self.batch)
-        self._speakers.move_to_end(digests)
-        return self._speakers[digests]
+        with self._loading:
+            if digests not in self._speakers:
+                while len(self._speakers) >= SPEAKERS_KEPT:
+                    self._speakers.popitem(last=False)
+                files = {part: self.file(production, part) for part in PARTS if part != "speechssm"}
+                self._speakers[digests] = load_speaker(
+                    production.codec, files, self.device, self.batch
+                )
+            self._speakers.move_to_end(digests)
+            return self._speakers[digests]
 
     def script(self, lease: ChapterLease | WindowLease) -> Script:
         """Return the script of a leased chapter, or of a leased window's chapter."""
@@ -162,13 +178,14 @@ class Studio:
 
     def stored_script(self, key: str, digest: str) -> Script:
         """Return a script from the store."""
-        if digest not in self._scripts:
-            data = patiently(lambda: self.services.store.get(key, digest=digest))
-            self._scripts[digest] = read_script(data)
-        self._scripts.move_to_end(digest)
-        while len(self._scripts) > SCRIPTS_KEPT:
-            self._scripts.popitem(last=False)
-        return self._scripts[digest]
+        with self._loading:
+            if digest not in self._scripts:
+                data = patiently(lambda: self.services.store.get(key, digest=digest))
+                self._scripts[digest] = read_script(data)
+            self._scripts.move_to_end(digest)
+            while len(self._scripts) > SCRIPTS_KEPT:
+                self._scripts.popitem(last=False)
+            return self._scripts[digest]
 
     def seed_text(self, production: Production, script: Script, chapter_number: int) -> str:
         """Return what the seeds of a chapter's windows are made from."""
@@ -211,6 +228,7 @@ class Studio:
                 row.weights,
                 row.manuscript_id,
                 str(row.settings.get("lexicon", "")),
+                Depth(row.settings.get("takes_by", Depth.SIGNAL)),
             )
 
     def file(self, production: Production, part: str) -> Path:
@@ -235,13 +253,14 @@ class Studio:
         return path
 
     def _book(self, production: Production) -> Book:
-        if production.manuscript_id not in self._books:
-            self._books[production.manuscript_id] = stored_book(
-                self.services, production.manuscript_id
-            )
-        while len(self._books) > BOOKS_KEPT:
-            self._books.popitem(last=False)
-        return self._books[production.manuscript_id]
+        with self._loading:
+            if production.manuscript_id not in self._books:
+                self._books[production.manuscript_id] = stored_book(
+                    self.services, production.manuscript_id
+                )
+            while len(self._books) > BOOKS_KEPT:
+                self._books.popitem(last=False)
+            return self._books[production.manuscript_id]
 
 
 def planned_windows(script: Script, spans: list[tuple[int, int]]) -> tuple[Window, ...]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy.orm import Session
 
 from flows.factory.intake import enrol_house_voice
-from flows.services import Services, services
+from flows.services import Services
 from flows.settings import Settings
 from generation.codec.soundstream import DESIGN, SoundStreamCodec
 from generation.errors import UnknownVoice, VoicePromptError
@@ -131,25 +131,26 @@ class Enrolled:
     voice: Voice
 
 
-def find_voice(
+def resolve_voice(
+    opened: Services,
     name: str,
-    settings: Settings,
-    folder: Path,
     consent: Path | None = None,
     own_voice: str | None = None,
-) -> Voice:
-    """Find the voice that `name` means, without enrolling it.
+    *,
+    actor: str,
+) -> Enrolled:
+    """Find the voice that `name` means, enrolled: house voices and recordings are enrolled on the way.
 
     Parameters
     ----------
+    opened
+        Database and object store.
     name
-        A house voice, an enrolled voice, or the path of a recording.
-    settings
-        Where enrolled voices are; no service is started to find that there are none.
-    folder
-        Where the prompt of a recording is written.
+        A house voice, an enrolled voice, or the path of a recording, which is enrolled under its digest.
     consent, own_voice
         For a recording: the signed record, or the name of whoever recorded themselves.
+    actor
+        Who enrols it.
 
     Raises
     ------
@@ -161,29 +162,6 @@ def find_voice(
         The recording cannot be used.
     StorageError
         Lectern's database or store cannot be used.
-    """
-    if name in house_voices():
-        return house_voices()[name]
-    if is_recording(name):
-        prompted = prompted_by(Path(name), Path(name).stem, consent, own_voice)
-        return prompted_voice(prompted.name, write_prompt(prompted.checked, folder))
-    if not has_database(settings):
-        raise UnknownVoice(_unknown(name))
-    with services(settings) as opened:
-        return enrolled_voice(opened, name).voice
-
-
-def resolve_voice(
-    opened: Services,
-    name: str,
-    consent: Path | None = None,
-    own_voice: str | None = None,
-    *,
-    actor: str,
-) -> Enrolled:
-    """Find the voice that `name` means, enrolled: house voices and recordings are enrolled on the way.
-
-    Parameters and errors are those of `find_voice`; a recording is enrolled under its digest.
     """
     if name in house_voices():
         voice = house_voices()[name]

@@ -24,8 +24,9 @@ from sqlalchemy.orm import Session
 import flows.factory.report  # noqa: F401  (the judges' models take seconds to import: once, in the server)
 from flows.factory.nightly import nightly
 from flows.factory.publish import TOKEN_S, publish
-from flows.factory.shift import Limits, Shift
+from flows.factory.shift import Shift
 from flows.factory.studio import shipped_weights
+from flows.factory.tally import Limits
 from flows.services import Services, services
 from flows.settings import Settings
 from storage import productions

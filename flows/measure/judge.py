@@ -1,6 +1,7 @@
 """`lectern qa`: any finished audio, ours or not, judged file by file beside its text where there is one."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from rich.table import Table
@@ -82,6 +83,12 @@ def _released(folder: Path, chapter: ReleaseChapter) -> ChapterAudio:
         ranked[0],
         text=" ".join(word.text for word in chapter.words),
         words=[_timed(word) for word in chapter.words],
+        long_pauses_s=tuple(
+            (before.end_s, after.start_s)
+            for before, after in pairwise(chapter.words)
+            if (before.place.document, before.place.node)
+            != (after.place.document, after.place.node)
+        ),
     )
 
 

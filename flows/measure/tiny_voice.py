@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from flows.factory.intake import Narrator
+from flows.factory.judging import Depth
 from flows.services import Services
 from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS
 from generation.soundstorm.model import SoundStorm, soundstorm_config
@@ -55,7 +56,7 @@ def tiny_narrator(services: Services, folder: Path, name: str = "tiny", seed: in
         actor="bench",
         origin="house",
     )
-    return Narrator(row, weights)
+    return Narrator(row, weights, takes_by=Depth.SIGNAL)
 
 
 def tiny_weights(folder: Path, seed: int = 0) -> dict[str, Path]:

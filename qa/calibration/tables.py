@@ -7,10 +7,13 @@ import numpy as np
 
 from qa.calibration.bench import Half
 from qa.calibration.ledger import Row
+from qa.calibration.trials import WORD_WITHIN_S
 from qa.places import Misheard, Suspect, learn_confusions, unexplained
 from qa.statistics import wilson
 from qa.thresholds import Thresholds
 from qa.word_verdicts import judge_words
+
+_OF_WORDS = ("skip", "repeat", "word")
 
 _NAMES = {
     "speaker": "another speaker for 3 s",
@@ -30,14 +33,16 @@ _NAMES = {
 def tables(rows: Sequence[Row], half: Half = Half.TEST) -> str:
     """Write the tables of one half as Markdown."""
     mine = [row for row in rows if row.half == half]
-    return "\n".join([*_detection(mine), "", *_alarms(mine), "", *_boundaries(mine)])
+    return "\n".join(
+        [*_detection(mine), "", *_alarms(mine), "", *_boundaries(mine), *_shares(mine)]
+    )
 
 
 def _detection(rows: Iterable[Row]) -> list[str]:
     by_defect: dict[str, list[bool]] = defaultdict(list)
     for row in rows:
         if row.found is not None:
-            by_defect[row.defect].append(row.found)
+            by_defect[row.defect].append(row.found if row.defect not in _OF_WORDS else _heard(row))
     lines = [
         "| damage | found | cases | share | lower Wilson bound |",
         "| --- | --- | --- | --- | --- |",
@@ -51,9 +56,21 @@ def _detection(rows: Iterable[Row]) -> list[str]:
     return lines
 
 
+def _heard(row: Row) -> bool:
+    """Judge a case of damaged words by the limits of now."""
+    figures = row.figures or {}
+    if {"missing", "doubled"} & set(figures["kinds"]):
+        return True
+    first_s, last_s = figures["place"]
+    found = judge_words([], [], [Suspect(**s) for s in figures["suspects"]], Thresholds())
+    return any(
+        f.start_s < last_s + WORD_WITHIN_S and f.end_s > first_s - WORD_WITHIN_S for f in found
+    )
+
+
 def _alarms(rows: Sequence[Row]) -> list[str]:
     lines = ["| undamaged speech | judged | false alarms | rate |", "| --- | --- | --- | --- |"]
-    for name in ("clean voice", "clean pitch", "clean signal"):
+    for name in ("clean voice", "clean pitch", "clean drift", "clean tempo", "clean signal"):
         mine = [row for row in rows if row.defect == name]
         hours = sum(r.hours for r in mine)
         kinds = Counter(alarm.split()[0] for r in mine for alarm in r.alarms)
@@ -61,16 +78,19 @@ def _alarms(rows: Sequence[Row]) -> list[str]:
         if mine:
             lines.append(_rate(f"{label}, all together", hours, sum(kinds.values())))
             lines += [_rate(f"{label}: {kind}", hours, n) for kind, n in kinds.most_common()]
-    mine = [row for row in rows if row.defect == "clean words"]
+    return lines + _word_alarms([row for row in rows if row.defect == "clean words"])
+
+
+def _word_alarms(mine: Sequence[Row]) -> list[str]:
+    """Judge the suspects of each section by the limits of now, before and after the habits are learned."""
     if not mine:
-        return lines
-    hours, words = sum(r.hours for r in mine), sum(r.words for r in mine)
-    slow = sum(a.startswith("tempo") for r in mine for a in r.alarms)
-    lines.append(_rate("tempo", hours, slow))
-    before = sum(not a.startswith("tempo") for r in mine for a in r.alarms)
-    after = sum(len(judge_words([], [], s, Thresholds())) for s in _after_learning(mine))
-    after += sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
-    for label, alarms in (("words", before), ("words, after learning", after)):
+        return []
+    words = sum(r.words for r in mine)
+    lost = sum(a.startswith(("missing", "doubled")) for r in mine for a in r.alarms)
+    suspects = [[Suspect(**s) for s in (r.figures or {})["suspects"]] for r in mine]
+    lines = []
+    for label, left in (("words", suspects), ("words, after learning", _after_learning(mine))):
+        alarms = lost + sum(len(judge_words([], [], s, Thresholds())) for s in left)
         rate = f"{alarms * 10_000 / words:.1f} in 10,000"
         lines.append(f"| {label} | {words:,} words | {alarms} | {rate} |")
     return lines
@@ -101,3 +121,25 @@ def _boundaries(rows: Iterable[Row]) -> list[str]:
         f"Boundaries of the other speaker: off by {median:.2f} s in the median, {p95:.2f} s at the 95th "
         f"percentile ({len(errors)} boundaries)."
     ]
+
+
+def _shares(rows: Iterable[Row]) -> list[str]:
+    """Say how many windows cannot be judged, and what judging takes of the audio's time."""
+    lines = []
+    figures = [row.figures for row in rows if row.defect == "clean windows" and row.figures]
+    if figures:
+        windows, unsure = (sum(f[key] for f in figures) for key in ("windows", "inconclusive"))
+        lines.append(
+            f"Inconclusive: {unsure} of {windows} undamaged windows of ten seconds and more."
+        )
+    timed = [row for row in rows if row.defect == "clean time" and row.figures]
+    if timed:
+        audio_s = sum(r.hours for r in timed) * 3600
+        wall, busy = (
+            sum((r.figures or {})[key] for r in timed) / audio_s for key in ("took_s", "busy_s")
+        )
+        lines.append(
+            f"Judging takes {wall:.3f} of the audio's time by the clock, {busy:.3f} of one core's"
+            f" ({audio_s:.0f} s judged)."
+        )
+    return lines

@@ -16,7 +16,7 @@ from qa.calibration.corpus import Recording, concatenate
 from qa.calibration.damages import Damage, Damaged
 from qa.calibration.ledger import Row
 from qa.clicks import clicks
-from qa.findings import Finding, Verdict
+from qa.findings import Finding, Spans, Verdict
 from qa.pitch import FRAME_S as PITCH_FRAME_S
 from qa.pitch import Pitch, base_pitch, described, pitch
 from qa.rate import tempo
@@ -26,11 +26,19 @@ from qa.speaker_track import STEP_S, WINDOW_S, follow, speech_share
 from qa.thresholds import Thresholds
 
 LIMITS = Thresholds()
-WORD_CLIPS = 7
-"""Clips of a recording for word damage: about 20 s, one stretch for the recogniser."""
+WORD_CLIPS = 4
+"""Clips of a recording for word damage: 10 to 20 s, one stretch for the recogniser."""
+
+WORD_WITHIN_S = 1.0
+"""Whisper spreads its times over what it passes over: within a second of the damage is at its place."""
+
+HOUR_S = 3600.0
+"""Length of a recording in which another speaker is looked for."""
 
 DRIFT_SECTIONS = 4
 """Sections of a recording whose pitch drifts: about ten minutes."""
+
+_WORD_STEP = 7  # clips from one case to the next
 
 Trial = Callable[[Bench, Half, int], Row | None]
 """Runs one case of a half; None where its recording offers no place for the damage."""
@@ -70,7 +78,7 @@ def _any_section(bench: Bench, half: Half, case: int, alone: bool = False) -> Se
 
 def click_findings(audio: Audio) -> list[Finding]:
     """Judge the clicks of a recording."""
-    return verdicts.judge_clicks(clicks(audio, LIMITS.click_least_db, LIMITS.click_most_ms), LIMITS)
+    return verdicts.judge_clicks(clicks(audio, LIMITS), LIMITS)
 
 
 def clipping_findings(audio: Audio) -> list[Finding]:
@@ -86,9 +94,9 @@ def noise_findings(audio: Audio) -> list[Finding]:
     return verdicts.judge_noise(track_noise(audio), LIMITS)
 
 
-def pause_findings(audio: Audio) -> list[Finding]:
-    """Judge the pauses of a recording."""
-    return verdicts.judge_pauses(pauses(audio), audio.duration_s, (), LIMITS)
+def pause_findings(audio: Audio, meant_s: Spans = ()) -> list[Finding]:
+    """Judge the pauses of a recording; long ones may be meant in some stretches."""
+    return verdicts.judge_pauses(pauses(audio), audio.duration_s, meant_s, LIMITS)
 
 
 def signal_trial(
@@ -188,7 +196,7 @@ def _words_patched(
 
 
 def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
-    """Put three seconds in another voice, in a recording of all sections of the half."""
+    """Put three seconds in another voice, in an hour of sections."""
     section = _any_section(bench, half, case)
     damage = damages.swap_speaker(bench.speakers(half))
     damaged = damage(section.recording, _rng("speaker", half, case))
@@ -201,11 +209,7 @@ def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
     )
     speech = resampled(damaged.audio, ANALYSIS_RATE_HZ)
     vectors[touched] = _embedded(speech, centre_s[touched])
-    others = [
-        bench.voice(s)
-        for s in bench.sections(half)
-        if s.name != section.name and bench.has(f"{s.name}.voice.npz")
-    ]
+    others = _rest_of_an_hour(bench, half, section)
     after_s = (
         float(centre_s[-1]) + WINDOW_S + STEP_S * np.arange(sum(len(o["centre_s"]) for o in others))
     )
@@ -221,6 +225,20 @@ def speaker_trial(bench: Bench, half: Half, case: int) -> Row | None:
     return _row("speaker", half, case, found, errors_s=errors, lowest=lowest, windows=len(after_s))
 
 
+def _rest_of_an_hour(bench: Bench, half: Half, section: Section) -> list[dict[str, np.ndarray]]:
+    """Voices of other sections, as many as make an hour; the other half helps where one is too short."""
+    other_half = Half.LEARN if half is Half.TEST else Half.TEST
+    rest: list[dict[str, np.ndarray]] = []
+    total_s = section.duration_s
+    for other in [*bench.sections(half), *bench.sections(other_half)]:
+        if total_s >= HOUR_S:
+            break
+        if other.name != section.name:
+            rest.append(bench.voice(other))
+            total_s += other.duration_s
+    return rest
+
+
 def _embedded(speech: Audio, centre_s: np.ndarray) -> np.ndarray:
     """Embed a run of neighbouring windows once more."""
     from qa.speaker import sliding_embeddings
@@ -231,13 +249,11 @@ def _embedded(speech: Audio, centre_s: np.ndarray) -> np.ndarray:
     return vectors[: len(centre_s)]
 
 
-def word_trial(
-    defect: str, checks: Sequence[str], bench: Bench, half: Half, case: int
-) -> Row | None:
-    """Damage the words of seven clips in a row and listen to them."""
+def word_trial(defect: str, bench: Bench, half: Half, case: int) -> Row | None:
+    """Damage the words of some clips in a row and listen to them."""
     narrator = bench.narrator(half)
     rng = _rng(defect, half, case)
-    first = case * WORD_CLIPS % (len(narrator) - WORD_CLIPS)
+    first = case * _WORD_STEP % (len(narrator) - WORD_CLIPS)
     recording = concatenate(narrator[first : first + WORD_CLIPS], seed=case)
     damage = {
         "skip": damages.skip_sentence,
@@ -248,8 +264,10 @@ def word_trial(
     if damaged is None:
         return None
     findings, suspects = judge_reading(damaged.audio, recording)
-    near = Damaged(damaged.audio, damaged.text, damaged.start_s - 0.3, damaged.end_s + 0.3)
-    found = overlapping(findings, checks, near)
+    near = Damaged(
+        damaged.audio, damaged.text, damaged.start_s - WORD_WITHIN_S, damaged.end_s + WORD_WITHIN_S
+    )
+    found = overlapping(findings, _OF_WORDS, near)
     return _row(
         defect, half, case, found, kinds=[f.check for f in found], suspects=suspects,
         place=[damaged.start_s, damaged.end_s],
@@ -280,7 +298,8 @@ def judge_transcript(
     return [*findings, *judge_loops(transcript.loops)], [asdict(s) for s in suspects]
 
 
-_LEFT_OUT = ("missing", "omission")
+_OF_WORDS = ("missing", "doubled", "omission", "insertion", "substitution")
+"""A sentence left out beside a misheard word is reported as one word in place of many."""
 
 TRIALS: dict[str, Trial] = {
     "click": partial(signal_trial, "click", damages.add_click, click_findings, "click", True),
@@ -294,9 +313,9 @@ TRIALS: dict[str, Trial] = {
     "pitch": pitch_trial,
     "drift": drift_trial,
     "speaker": speaker_trial,
-    "skip": partial(word_trial, "skip", _LEFT_OUT),
-    "repeat": partial(word_trial, "repeat", ("doubled", "insertion")),
-    "word": partial(word_trial, "word", ("substitution", "omission", "insertion", "missing")),
+    "skip": partial(word_trial, "skip"),
+    "repeat": partial(word_trial, "repeat"),
+    "word": partial(word_trial, "word"),
     "tempo": tempo_trial,
 }
 """The defects, those that cost least first."""

@@ -75,6 +75,7 @@ class BallotPage:
     preferred: str | None
     take_a: int | None
     take_b: int | None
+    may_choose: bool
 
 
 class RedoForm(BaseModel):
@@ -208,6 +209,7 @@ def ballot_page(request: Request, desk: TheDesk, ballot_id: int, who: Reviewer) 
             preferred=sides[ballot.preferred] if voted else None,
             take_a=ballot.take_a if voted else None,
             take_b=ballot.take_b if voted else None,
+            may_choose=ballot.preferred not in (None, window.chosen_take),
         )
     return page(request, "ballot.html", shown)
 
@@ -230,6 +232,19 @@ def vote(
         ballot = listening.vote(session, _ballot(session, who, ballot_id), form.choice)
     taken = {"take_a": ballot.take_a, "take_b": ballot.take_b, "preferred": ballot.preferred}
     return done(request, f"/ballots/{ballot_id}", "Your vote is recorded.", **taken)
+
+
+@router.post("/ballots/{ballot_id}/choose")
+def choose(request: Request, desk: TheDesk, ballot_id: int, who: Reviewer, _: Fields) -> Response:
+    """Let the vote count: the preferred take is mastered in the place of the one chosen before."""
+    why = "the take preferred in a blind comparison is chosen"
+    with transaction(desk.engine, actor=who.name, reason=why) as session:
+        window = listening.choose_preferred(session, _ballot(session, who, ballot_id))
+        production_id, number, take = window.production_id, window.number, window.chosen_take
+    said = (
+        f"Take {(take or 0) + 1} of window {number + 1} is chosen; the chapter is mastered again."
+    )
+    return done(request, f"/productions/{production_id}", said, chosen_take=take)
 
 
 def _rows(session: Session, window_id: int) -> tuple[Window, Chapter, Production]:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy.orm import Session
 from typer.testing import CliRunner
 
@@ -72,7 +73,7 @@ def test_wrong_usage_says_what_to_write(opened: Services, tmp_path: Path) -> Non
 
 
 def test_a_made_book_is_decided_on_by_its_report_and_redone_in_one_place(
-    opened: Services, narrator: Narrator, tmp_path: Path
+    opened: Services, narrator: Narrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     book = write_book(tmp_path, "The Lamp", (4,))
     made = submit(opened, book, narrator, Wish(questions=("signal",)))
@@ -88,7 +89,11 @@ def test_a_made_book_is_decided_on_by_its_report_and_redone_in_one_place(
     note = ("--note", "listened to all of it")
     wrong = "0" * 64
     assert "last one" in lectern("approve", made.id, "--report", wrong, *note, code=Exit.REFUSED)
-    approved = lectern("approve", made.id, "--report", told["report"], *note, "--by", "R. Reviewer")
+    named = ("--report", told["report"], *note, "--by", "R. Reviewer")
+    with monkeypatch.context() as strict:
+        strict.setenv("LECTERN_REVIEW_FOUR_EYES", "true")
+        assert "two people" in lectern("approve", made.id, *named, code=Exit.REFUSED)
+    approved = lectern("approve", made.id, *named)
     assert approved == {"id": made.id, "decision": "approved", "reviewer": "R. Reviewer"}
     assert lectern("status", made.id)["state"] == "approved"
     [chapter] = told["chapters"]

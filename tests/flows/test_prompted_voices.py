@@ -16,7 +16,8 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from flows.cli import app
-from flows.factory.voices import TWO_SPEAKERS_BELOW, find_voice, likeness, prompted_by
+from flows.factory.voices import TWO_SPEAKERS_BELOW, enrolled_voice, likeness, prompted_by
+from flows.services import services
 from flows.settings import Settings
 from generation.errors import UnknownVoice
 from generation.prompt import Recording, read_recording
@@ -173,8 +174,6 @@ def test_a_voice_that_is_not_there_starts_nothing(
 ) -> None:
     monkeypatch.setenv("LECTERN_HOME", str(tmp_path))
     monkeypatch.delenv("LECTERN_DATABASE_URL", raising=False)
-    with pytest.raises(UnknownVoice, match="joe"):
-        find_voice("nobody", Settings(), tmp_path)
     assert lectern("voice", "show", "nobody").exit_code == 2
     assert lectern("voice", "erase", "nobody", "--yes").exit_code == 2
     assert {row["name"] for row in json.loads(lectern("voice", "list", "--json").stdout)} == set(
@@ -195,7 +194,8 @@ def test_a_voice_is_enrolled_shown_used_revoked_and_erased(
     store = FolderStore(home / "objects")
     assert store.get(f"voices/{digest}/prompt") == recording.read_bytes()
     assert shown("voice", "add", "ada", recording, "--consent", consent)["digest"] == digest
-    voice = find_voice("ada", Settings(), tmp_path)
+    with services(Settings()) as opened:
+        voice = enrolled_voice(opened, "ada").voice
     assert voice.experimental
     assert voice.soundstorm == WEIGHTS / PROMPTED_SOUNDSTORM
     speaker = load_speaker(voice.codec, weight_files(voice))
@@ -205,8 +205,8 @@ def test_a_voice_is_enrolled_shown_used_revoked_and_erased(
     assert "ada" in lectern("voice", "list").stdout
 
     assert lectern("voice", "revoke", "ada", "--reason", "she asked").exit_code == 0
-    with pytest.raises(ConsentRefused, match="revoked"):
-        find_voice("ada", Settings(), tmp_path)
+    with services(Settings()) as opened, pytest.raises(ConsentRefused, match="revoked"):
+        enrolled_voice(opened, "ada")
     (tmp_path / "book.md").write_text("# One\n\nHello there.\n")
     done = lectern("narrate", tmp_path / "book.md", "--out", tmp_path / "out", "--voice", "ada")
     assert done.exit_code == 4
@@ -220,8 +220,8 @@ def test_a_voice_is_enrolled_shown_used_revoked_and_erased(
     assert not store.path(f"voices/{digest}/prompt").exists()
     assert not store.path(kept).exists()
     assert shown("voice", "show", "ada")["state"] == "erased"
-    with pytest.raises(UnknownVoice):
-        find_voice("ada", Settings(), tmp_path)
+    with services(Settings()) as opened, pytest.raises(UnknownVoice, match="joe"):
+        enrolled_voice(opened, "ada")
 
 
 def test_a_house_voices_name_is_taken(home: Path, recording: Path) -> None:

@@ -1,21 +1,24 @@
 """A shift: books go through the queue, failures come back for another take, and nothing is done twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sqlalchemy.orm import Session
 
 from flows.factory.intake import Narrator, Wish, submit
-from flows.factory.judging import MAX_TAKES
+from flows.factory.judging import SCORE, Depth
 from flows.factory.plan import admit_and_plan, admit_next
-from flows.factory.shift import Limits, Shift, Tally
+from flows.factory.shift import Shift
+from flows.factory.tally import Limits, Tally, Watch
 from flows.measure.bench_books import write_book
 from flows.services import Services
 from generation.documents import sound_bytes
 from generation.rates import SAMPLE_RATE_HZ
+from qa.repair import MAX_TAKES
 from storage import enrolment, keys, productions
 from storage.database import transaction
-from storage.models import Production, Take, Window
+from storage.models import Event, Production, Take, Window
 from storage.objects import put_once
 from storage.queue import Queue, Rendering
 from storage.states import ProductionState, WindowState
@@ -53,6 +56,11 @@ def windows(opened: Services, production_id: int) -> list[Window]:
         ]
 
 
+def events(opened: Services, production_id: int) -> list[Event]:
+    with Session(opened.engine) as session:
+        return list(productions.events(session, production_id))
+
+
 def takes(opened: Services, window_id: int) -> list[Take]:
     with Session(opened.engine) as session:
         return list(productions.takes(session, window_id))
@@ -84,13 +92,14 @@ def test_a_silent_take_goes_back_through_the_queue_and_the_best_is_kept(
     opened: Services, narrator: Narrator, tmp_path: Path
 ) -> None:
     production_id = planned(opened, narrator, tmp_path, (1,))
-    reader = Shift(opened, Limits(lease_s=5.0))
+    reader = Shift(opened, Limits(lease_s=5.0, max_attempts=1))  # nor can silence be mastered
     saboteur = Queue(opened.engine, "saboteur", production_id=production_id)
     silence = sound_bytes(np.zeros(4 * SAMPLE_RATE_HZ, np.float32))
 
-    def sabotage() -> bool:
+    def sabotage(watch: Watch) -> bool:
         """Render nothing but silence for whatever is ready, in place of the shift."""
-        for lease in saboteur.lease_rendering(8):
+        leases = saboteur.lease_rendering(8)
+        for lease in leases:
             key = keys.window_part(
                 *(lease.production_id, lease.chapter_number, lease.number),
                 *(lease.take, lease.lease, "audio"),
@@ -98,9 +107,9 @@ def test_a_silent_take_goes_back_through_the_queue_and_the_best_is_kept(
             stored = put_once(opened.store, key, silence)
             done = Rendering(lease, stored.key, stored.digest, 4.0, {"forced": 0, "complete": True})
             assert saboteur.complete_renderings([done]) == []
-        return False
+        return bool(leases)
 
-    reader._render = lambda limit: int(sabotage())  # type: ignore[method-assign]
+    reader.booth.render = sabotage  # type: ignore[method-assign]
     tally = reader.run()
     (window,) = windows(opened, production_id)
     made = takes(opened, window.id)
@@ -110,9 +119,34 @@ def test_a_silent_take_goes_back_through_the_queue_and_the_best_is_kept(
     assert any("silent" in fault for fault in made[0].measures["faults"])
     assert window.state == WindowState.ACCEPTED
     assert window.trouble is not None
-    assert window.trouble.startswith("the best of 3 takes is kept")
+    assert f"of {MAX_TAKES} is the best" in window.trouble
+    assert made[-1].measures["decision"]["reason"] == window.trouble
+    sent_back = [event for event in events(opened, production_id) if event.to_state == "redo"]
+    assert len(sent_back) == MAX_TAKES - 1
+    assert all("silent" in event.detail["trouble"] for event in sent_back)
     with Session(opened.engine) as session:
         assert productions.faulty_windows(session, production_id) == 1
+
+
+def test_words_and_voice_are_measured_where_the_order_wants_it(
+    opened: Services, narrator: Narrator, tmp_path: Path
+) -> None:
+    book = write_book(tmp_path, "The Lamp", (1,))
+    wish = replace(WISH, takes_by=Depth.FULL)
+    ordered = submit(opened, book, narrator, wish, actor="tester")
+    by_signal = submit(opened, book, narrator, WISH, actor="tester")
+    assert ordered.id != by_signal.id, "what decides on takes is part of the order"
+    admit_and_plan(opened, ordered.id, actor="tester")
+    tally = work(opened)
+    (window,) = windows(opened, ordered.id)
+    made = takes(opened, window.id)
+    assert len(made) == MAX_TAKES, "nobody understands an untrained voice"
+    assert all(take.measures[SCORE]["words"] > 10 for take in made)
+    assert "words differ" in made[0].measures["decision"]["reason"]
+    assert made[-1].measures["decision"]["action"] == "keep best"
+    assert tally.judging_s > 0
+    with Session(opened.engine) as session:
+        assert productions.takes_again(session, ordered.id) == MAX_TAKES - 1
 
 
 def test_a_person_has_a_word_said_otherwise_in_one_window_only(

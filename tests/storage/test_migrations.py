@@ -22,13 +22,17 @@ REVIEW_TABLES = {
 }
 TABLES = [table.name for table in Base.metadata.sorted_tables if table.name not in REVIEW_TABLES]
 
+ADDED = {"profile"}
+"""Columns of those tables that later revisions add."""
+
 
 def contents(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
-    """Return all rows of the factory's tables."""
+    """Return all rows of the factory's tables, in the columns of the first revision."""
     with engine.connect() as connection:
         return {
             name: sorted(
-                tuple(map(str, row)) for row in connection.execute(text(f'SELECT * FROM "{name}"'))
+                tuple(str(value) for column, value in row.items() if column not in ADDED)
+                for row in connection.execute(text(f'SELECT * FROM "{name}"')).mappings()
             )
             for name in TABLES
         }
@@ -129,7 +133,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    assert database.revision_of(empty_url) == "0004"
+    assert database.revision_of(empty_url) == "0005"
 
 
 def test_a_database_that_was_never_migrated_says_so(empty_url: str) -> None:

@@ -1,8 +1,11 @@
 """The queue: order, fences, heartbeats, dead letters, and consent in every transaction."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import scenarios
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from storage import enrolment, productions
 from storage.database import transaction
@@ -57,6 +60,50 @@ def test_reading_follows_the_cursor_and_records_the_entry_snapshot(
     assert [r.reason for r in refused] == [
         f"lease {after_first.lease} of chapter {after_first.id} is no longer held"
     ]
+
+
+def test_machines_that_round_otherwise_share_no_production(
+    engine: Engine, store: FolderStore
+) -> None:
+    first, second = (
+        scenarios.producing(engine, store, (2, 1), title=title) for title in ("One", "Two")
+    )
+    ours, theirs = (Queue(engine, name, profile=name) for name in ("ours", "theirs"))
+    [mine] = ours.lease_reading()
+    assert mine.production_id == first.id
+    assert {lease.production_id for lease in theirs.lease_reading(9)} == {second.id}
+    assert {lease.production_id for lease in ours.lease_reading(9)} == {first.id}
+    ours.commit_readings([scenarios.read(store, mine)])
+    assert theirs.lease_rendering() == []
+    assert ours.depth()["read"] == 1
+    assert "read" not in theirs.depth()
+    [window] = ours.lease_rendering()
+    assert ours.complete_renderings([scenarios.render(store, window)]) == []
+    assert [lease.id for lease in theirs.lease_judging()] == [window.id]  # anybody may listen
+
+
+def test_a_production_whose_machines_are_gone_can_be_freed(
+    engine: Engine, store: FolderStore
+) -> None:
+    production = scenarios.producing(engine, store, (1,))
+    gone, here = (Queue(engine, name, profile=name) for name in ("gone", "here"))
+    gone.release(gone.lease_reading())
+    assert here.lease_reading() == []
+    with Session(engine) as session:
+        assert productions.forsaken(session) == []
+        assert productions.forsaken(session, hours=0) == [production.id]
+    with transaction(engine, actor="tester", reason="its machine is gone") as session:
+        productions.retry(session, production.id)
+    assert len(here.lease_reading()) == 1
+    assert gone.lease_reading() == []
+
+
+def test_one_profile_wins_where_many_come_at_once(engine: Engine, store: FolderStore) -> None:
+    scenarios.producing(engine, store, (1,) * 16)
+    queues = [Queue(engine, f"worker {n}", profile=f"profile {n % 2}") for n in range(8)]
+    with ThreadPoolExecutor(len(queues)) as pool:
+        found = list(pool.map(lambda queue: (queue.profile, queue.lease_reading(2)), queues))
+    assert len({profile for profile, leases in found if leases}) == 1
 
 
 def test_committing_the_same_window_twice_is_refused(engine: Engine, store: FolderStore) -> None:

@@ -237,6 +237,17 @@ def test_a_given_state_is_not_changed_by_the_parallel_pass() -> None:
     assert all(torch.equal(a, b) for a, b in zip(before, state, strict=True))
 
 
+def test_slices_of_streams_step_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = griffin()
+    x = torch.randn(5, 40, 32, dtype=torch.float64)
+    state, sliced = model.initial_state(5), model.initial_state(5)
+    y = run_steps(model, x, state)
+    monkeypatch.setattr("generation.speechssm.griffin.STREAMS_AT_ONCE", 2)
+    torch.testing.assert_close(run_steps(model, x, sliced), y, rtol=0, atol=1e-12)
+    for mine, theirs in zip(sliced, state, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-12)
+
+
 def test_lanes_of_different_age_step_together_as_they_would_alone() -> None:
     model = griffin()
     old, young = torch.randn(1, 45, 32).double(), torch.randn(1, 25, 32).double()

@@ -45,6 +45,7 @@ MAY: dict[tuple[str, str], set[str]] = {
     ("GET", "/ballots/{ballot_id}"): {"rita"},
     ("GET", "/ballots/{ballot_id}/{side}"): {"rita"},
     ("POST", "/ballots/{ballot_id}/vote"): {"rita"},
+    ("POST", "/ballots/{ballot_id}/choose"): {"rita"},
     ("GET", "/submit"): {"paula", "otto"},
     ("POST", "/submit"): {"paula", "otto"},
     ("GET", "/accounts"): {"otto"},

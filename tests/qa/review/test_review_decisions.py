@@ -10,11 +10,16 @@ import soundfile
 from fastapi import FastAPI
 from reviewed_books import Made, Sentence, judged
 from sqlalchemy import Engine, text
-from visits import Visit
+from sqlalchemy.orm import Session
+from visits import JSON, Visit
 
 from qa.review.app import create_app
 from qa.review.desk import Options
+from storage import productions
+from storage.database import transaction
+from storage.errors import ApprovalRefused
 from storage.objects import FolderStore
+from storage.review_tables import Ballot
 
 
 def decision(shown: dict[str, Any], choice: str, **more: Any) -> dict[str, Any]:
@@ -163,6 +168,18 @@ def test_four_eyes(book: Made, engine: Engine, store: FolderStore, options: Opti
     assert rolf.post(f"{address}/decision", rejected).status_code == 200
     assert rolf.json(address)["endorsements"] == []  # the rejection made it void
     assert approves(rolf).json()["decision"] == "endorsed"
+    with (
+        pytest.raises(ApprovalRefused, match="two people"),
+        transaction(engine, actor="rita", reason="on the command line") as session,
+    ):
+        productions.decide(
+            session,
+            book.id,
+            report_digest=book.digest,
+            approved=True,
+            reviewer="rita",
+            four_eyes=True,
+        )
     assert approves(rita).json()["decision"] == "approved"
     assert rita.json(address)["card"]["state"] == "approved"
 
@@ -212,6 +229,42 @@ def test_redo_and_a_blind_comparison(
     assert voted.status_code == 200 and voted.json()["preferred"] == voted.json()["take_b"]
     assert rita.post(f"{ballot}/vote", {"choice": "a"}).status_code == 409
     assert {rita.json(ballot)["take_a"], rita.json(ballot)["take_b"]} == {0, 1}
+
+
+def test_a_blind_vote_chooses_the_take(
+    book: Made,
+    visit: Callable[[str], Visit],
+    engine: Engine,
+    store: FolderStore,
+    sentences: list[Sentence],
+) -> None:
+    rita = visit("rita")
+    address = f"/productions/{book.id}"
+    listen = rita.json(f"{address}/chapters/2")["listen"]
+    window = f"/windows/{listen['windows'][0]['id']}"
+    rita.post(f"{window}/redo", {"audio_digest": listen["audio_digest"]})
+    judged(engine, store, sentences, book.id, clean=True)
+    ballot = f"/ballots/{rita.post(f'{window}/ballots').json()['id']}"
+    early = rita.post(f"{ballot}/choose")
+    assert early.status_code == 422 and "vote for one" in early.json()["error"]
+    for side in "ab":  # the first take is the one that is not chosen
+        with Session(engine) as session:
+            drawn = session.get_one(Ballot, int(ballot.rsplit("/", 1)[1]))
+            first = drawn.take_a if side == "a" else drawn.take_b
+        if first == 0:
+            rita.post(f"{ballot}/vote", {"choice": side})
+    assert rita.json(ballot)["may_choose"]
+    assert "into the book" in rita.get(ballot).text
+    chosen = rita.post(f"{ballot}/choose")
+    assert chosen.status_code == 200 and chosen.json()["chosen_take"] == 0
+    assert [take["chosen"] for take in rita.json(window)["takes"]] == [True, False]
+    assert rita.json(address)["card"]["state"] == "producing"
+    assert rita.post(f"{ballot}/choose").status_code == 422  # it is the chosen one already
+    judged(engine, store, sentences, book.id, clean=True)
+    assert rita.json(address)["card"]["state"] == "awaiting_review"
+    assert [take["chosen"] for take in rita.json(window)["takes"]] == [True, False]
+    audit = rita.get(f"{address}/audit", headers=JSON).text
+    assert "preferred in a blind comparison" in audit
 
 
 def test_notes_and_claims(book: Made, visit: Callable[[str], Visit]) -> None:
