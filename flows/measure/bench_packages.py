@@ -261,9 +261,9 @@ def tamper(folder: Path, roots: bytes, offsets: int, seed: int = 0) -> tuple[int
                 if number and name in listed:
                     found_out = bool(fault(path, listed[name]))
                 else:
-                    checks = ("files",) if name in listed else ("release", "signature")
-                    checks = CHECKS if name in wholly and not number else checks
-                    found_out = name in _named(folder, roots, *checks)
+                    few = ("files",) if name in listed else ("release", "signature")
+                    whole = name in wholly and not number
+                    found_out = name in _named(folder, roots, *(CHECKS if whole else few))
                 if not found_out:
                     missed.append(f"{name} at {place}")
     for what in ("added", "removed", "renamed"):

@@ -141,6 +141,58 @@ def test_a_revocation_voids_the_token(engine: Engine, store: FolderStore) -> Non
     assert [found.key for found in store.list(grant.prefix) if MANIFEST in found.key] == []
 
 
+@pytest.mark.parametrize(
+    ("change", "refused", "why"),
+    [
+        (
+            "UPDATE consent SET valid_until = now() - interval '1 second'",
+            ConsentRefused,
+            "is not published",
+        ),
+        ("UPDATE production SET content_digest = repeat('c', 64)", ApprovalRefused, ""),
+        ("UPDATE review SET decision = 'rejected'", ApprovalRefused, ""),
+    ],
+    ids=["the consent lapses", "the content changes", "the decision changes"],
+)
+def test_what_changes_during_the_upload_stops_it(
+    engine: Engine, store: FolderStore, change: str, refused: type[Exception], why: str
+) -> None:
+    """Even where a hand in the database went past every other guard."""
+    production = scenarios.reviewed(engine, store)
+    grant = releases.grant(engine, production.id, publisher="flow")
+    settle(engine, store, grant)
+    with engine.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(text(change))
+    with (
+        pytest.raises(refused, match=why),
+        releases.finalise(
+            engine, grant, manifest_path=MANIFEST, release_digest=scenarios.DIGEST
+        ) as manifest,
+    ):
+        put_once(store, manifest, b"{}")
+    assert list(store.list(keys.published(scenarios.DIGEST, MANIFEST))) == []
+    assert state(engine, production) == "publishing"
+
+
+def test_a_report_filed_during_the_upload_stops_it(engine: Engine, store: FolderStore) -> None:
+    production = scenarios.reviewed(engine, store)
+    grant = releases.grant(engine, production.id, publisher="flow")
+    settle(engine, store, grant)
+    with transaction(engine, actor="qa", reason="measured again") as session:
+        productions.file_report(
+            session, production.id, digest="e" * 64, key="reports/e", verdict="fail"
+        )
+    with (
+        pytest.raises(ApprovalRefused, match="older report"),
+        releases.finalise(
+            engine, grant, manifest_path=MANIFEST, release_digest=scenarios.DIGEST
+        ) as manifest,
+    ):
+        put_once(store, manifest, b"{}")
+    assert list(store.list(keys.published(scenarios.DIGEST, MANIFEST))) == []
+
+
 def test_a_revocation_waits_for_a_manifest_that_is_being_put(
     engine: Engine, store: FolderStore
 ) -> None:
