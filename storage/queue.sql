@@ -17,7 +17,6 @@ WITH picked AS (
       AND (not_before IS NULL OR not_before <= now())
       AND production_id NOT IN (
           SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
-      AND lectern_work_refusal(production_id) IS NULL
       AND lectern_claim(production_id, CAST(:profile AS text))
     ORDER BY rank, id
     LIMIT :limit
@@ -56,7 +55,6 @@ WITH picked AS (
       AND (not_before IS NULL OR not_before <= now())
       AND production_id NOT IN (
           SELECT id FROM production WHERE state = 'producing' AND profile <> CAST(:profile AS text))
-      AND lectern_work_refusal(production_id) IS NULL
       AND lectern_claim(production_id, CAST(:profile AS text))
     ORDER BY rank, id
     LIMIT :limit
