@@ -145,7 +145,8 @@ def test_a_revocation_voids_the_token(engine: Engine, store: FolderStore) -> Non
     ("change", "refused", "why"),
     [
         (
-            "UPDATE consent SET valid_until = now() - interval '1 second'",
+            "UPDATE consent SET valid_from = now() - interval '1 day',"
+            " valid_until = now() - interval '1 second'",
             ConsentRefused,
             "is not published",
         ),
