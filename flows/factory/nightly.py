@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from flows.factory.patience import patiently
 from flows.factory.plan import admit_next
 from flows.factory.reconcile import Reconciled, reconcile
 from flows.factory.shift import Shift
@@ -56,7 +55,7 @@ class Admission:
         if short is not None:
             log.warning("nothing is admitted: %s", short)
             return False
-        planned = patiently(lambda: admit_next(self.services, actor=ACTOR))
+        planned = admit_next(self.services, actor=ACTOR)
         if planned is None:
             return False
         self.admitted[planned.id] = _title(self.services, planned)

@@ -2,6 +2,7 @@
 
 from flows.factory.draft import spoken_credits
 from flows.factory.intake import chosen
+from flows.factory.patience import patiently
 from flows.factory.studio import stored_book
 from flows.services import Services
 from generation.documents import script_bytes
@@ -32,16 +33,22 @@ def admit_and_plan(services: Services, production_id: int, *, actor: str) -> Pro
 def admit_next(services: Services, *, actor: str) -> Production | None:
     """Admit and plan the production that is first in the queue; none where none waits.
 
-    One whose plan cannot be made is failed with the reason, and the next one is taken.
+    One whose plan cannot be made is failed with the reason, and the next one is taken. A database or store that
+    is away for a while is waited for at each step, so that what was admitted is planned before another is.
     """
     while True:
-        with transaction(services.engine, actor=actor, reason="its turn has come") as session:
-            first = productions.admit(session)
+        first = patiently(lambda: _admit_first(services, actor))
         if first is None:
             return None
-        planned = plan(services, first.id, actor=actor)
+        production_id = first.id
+        planned = patiently(lambda: plan(services, production_id, actor=actor))  # noqa: B023
         if planned.state != ProductionState.FAILED:
             return planned
+
+
+def _admit_first(services: Services, actor: str) -> Production | None:
+    with transaction(services.engine, actor=actor, reason="its turn has come") as session:
+        return productions.admit(session)
 
 
 def plan(services: Services, production_id: int, *, actor: str) -> Production:

@@ -4,20 +4,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 from sqlalchemy.orm import Session
 
 from flows.factory.intake import Narrator, Wish, submit
 from flows.factory.judging import SCORE, Depth
 from flows.factory.plan import admit_and_plan, admit_next
 from flows.factory.shift import Shift
+from flows.factory.studio import stored_book
 from flows.factory.tally import Limits, Tally, Watch
 from flows.measure.bench_books import write_book
 from flows.services import Services
 from generation.documents import sound_bytes
+from generation.manuscript.book import Book
 from generation.rates import SAMPLE_RATE_HZ
 from qa.repair import MAX_TAKES
 from storage import enrolment, keys, productions
 from storage.database import transaction
+from storage.errors import StoreUnavailable
 from storage.models import Event, Production, Take, Window
 from storage.objects import put_once
 from storage.queue import Queue, Rendering
@@ -185,6 +189,24 @@ def test_what_cannot_be_planned_fails_and_the_next_book_is_taken(
     failed = production(opened, bad.id)
     assert failed.state == ProductionState.FAILED
     assert "correct the text" in (failed.trouble or "")
+
+
+def test_a_store_that_is_away_while_a_plan_is_made_leaves_no_book_unplanned(
+    opened: Services, narrator: Narrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = [write_book(tmp_path, title, (1,)) for title in ("First", "Second")]
+    ids = {submit(opened, book, narrator, WISH).id for book in books}
+    outages = iter([StoreUnavailable("away"), StoreUnavailable("away")])
+
+    def read(services: Services, manuscript_id: int) -> Book:
+        for outage in outages:
+            raise outage
+        return stored_book(services, manuscript_id)
+
+    monkeypatch.setattr("flows.factory.plan.stored_book", read)
+    taken = [admit_next(opened, actor="tester") for _ in books]
+    assert {one.id for one in taken if one} == ids
+    assert {production(opened, one).state for one in ids} == {ProductionState.PRODUCING}
 
 
 def test_a_revoked_consent_stops_the_work_under_way(
