@@ -33,8 +33,8 @@ def admit_and_plan(services: Services, production_id: int, *, actor: str) -> Pro
 def admit_next(services: Services, *, actor: str) -> Production | None:
     """Admit and plan the production that is first in the queue; none where none waits.
 
-    One whose plan cannot be made is failed with the reason, and the next one is taken. A database or store that
-    is away for a while is waited for at each step, so that what was admitted is planned before another is.
+    One whose plan cannot be made is failed with the reason, and the next one is taken. A database or store
+    that is away is waited for at each step, so that what was admitted is planned before another is.
     """
     while True:
         first = patiently(lambda: _admit_first(services, actor))
