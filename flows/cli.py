@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 needs a look, 4 refused.
 """
 
+import warnings
 from collections.abc import Callable
 
 import typer
@@ -20,6 +21,9 @@ from flows.commands import (
 )
 from flows.commands.bench import bench
 from flows.demo import demo
+
+# What these two say when imported (an old setuptools call, a decoder nobody uses) helps no user.
+warnings.filterwarnings("ignore", module=r"pyworld|pyannote\.audio\.core\.io")
 
 app = typer.Typer(
     name="lectern",
