@@ -6,7 +6,6 @@ here: a worker hands in chapters and takes out windows, each with the snapshot i
 it can be read again by itself.
 """
 
-import ctypes
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -139,7 +138,6 @@ class Engine:
                     batch = []
                 while rendering and (len(rendering) > most or rendering[0].done()):
                     yield from rendering.popleft().result()
-                    hand_back_memory()
             if batch:
                 rendering.append(pool.submit(self._render, batch))
             while rendering:
@@ -223,18 +221,6 @@ class Engine:
         else:
             self._free_lane(lane)
         return done
-
-
-def hand_back_memory() -> None:
-    """Give the system back what was freed: glibc keeps it, for every thread apart, and grows by it.
-
-    About a millisecond where little is free; on other C libraries nothing happens.
-    """
-    if _TRIM is not None:
-        _TRIM(0)
-
-
-_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 def _refuse_incomplete(read: WindowRead) -> None:

@@ -7,6 +7,8 @@ or number of lanes may round differently: the same words in the same voice, but 
 import hashlib
 import json
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import onnxruntime
@@ -54,6 +56,17 @@ class NumericsProfile:
     def digest(self) -> str:
         """SHA-256 of all of it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have matrix products run on one thread inside the `with`: there is a worker a core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device_name(device: torch.device) -> str:

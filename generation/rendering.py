@@ -4,6 +4,7 @@ Windows are rendered independently, in any order. Each is padded to a bucket of 
 in a batch of fixed size, so that its sound depends on its own tokens and seed, never on its neighbours.
 """
 
+import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -104,6 +105,7 @@ class Renderer:
 
         groups = self._groups(readings)
         for group, waveforms in zip(groups, self._side_by_side(rendered, groups), strict=True):
+            hand_back_memory()
             yield from zip(group.members, waveforms, strict=True)
 
     def fill(
@@ -181,6 +183,18 @@ class Renderer:
             torch.tensor([reading.seed for reading in rows], device=self.device),
         )
         return fill(self.model, batch, self.decoding)
+
+
+def hand_back_memory() -> None:
+    """Give the system back what was freed: glibc keeps it, for every thread apart, and grows by it.
+
+    Microseconds where little is free (13 ms after 50 MB); on other C libraries nothing happens.
+    """
+    if _TRIM is not None:
+        _TRIM(0)
+
+
+_TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, make_url, text
 
+from storage import keys
 from storage.database import DELETION_LOCK, connect, driver_url
 from storage.errors import BackupError, ObjectMissing
-from storage.objects import CHUNK_BYTES, FolderStore, ObjectStore, fetch
+from storage.objects import FolderStore, ObjectStore, fetch
 from storage.postgres import program
 from storage.retention import referenced_keys
 
@@ -125,7 +125,7 @@ def verify(folder: Path) -> Backup:
         path = folder / name
         if not path.is_file():
             raise BackupError(f"{path} is missing: this backup is incomplete")
-        if _digest(path) != digest:
+        if keys.file_digest_of(path) != digest:
             raise BackupError(f"{path} is damaged: its digest is not the one in backup.json")
     return found
 
@@ -182,7 +182,7 @@ def _copy_objects(connection: Connection, store: ObjectStore, folder: Path) -> d
             raise BackupError(
                 f"a row refers to {key}, which the store does not hold; `lectern doctor` lists all such"
             ) from error
-        digests[key] = _digest(path)
+        digests[key] = keys.file_digest_of(path)
     return digests
 
 
@@ -191,7 +191,7 @@ def _dump(url: str, path: Path, snapshot: str | None) -> str:
     _run("pg_dump", url, ["--format=custom", "--no-owner", f"--file={path}", *at, "-d"], [])
     with path.open("rb") as file:
         os.fsync(file.fileno())
-    return _digest(path)
+    return keys.file_digest_of(path)
 
 
 def _keep(path: Path, data: bytes) -> str:
@@ -200,7 +200,7 @@ def _keep(path: Path, data: bytes) -> str:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    return _digest(path)
+    return keys.file_digest_of(path)
 
 
 def _run(name: str, url: str, before: list[str], after: list[str]) -> None:
@@ -260,11 +260,3 @@ def _write_manifest(
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(folder / "backup.json")
-
-
-def _digest(path: Path) -> str:
-    digest = sha256()
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

@@ -271,8 +271,7 @@ def store_weights(
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock_shared(:k)"), {"k": DELETION_LOCK})
         for name, path in sorted(files.items()):
-            with path.open("rb") as file:
-                digest = _file_digest(file.read)
+            digest = keys.file_digest_of(path)
             put_once(store, keys.weights(digest), path)
             stored[name] = {"key": keys.weights(digest), "digest": digest}
     return stored
@@ -321,15 +320,6 @@ def valid_consent(session: Session, voice: Voice, purpose: str) -> Consent:
 def voices(session: Session) -> Sequence[Voice]:
     """Return all voices, erased ones too, by name."""
     return session.scalars(select(Voice).order_by(Voice.name, Voice.id)).all()
-
-
-def _file_digest(read: Any) -> str:
-    from hashlib import sha256
-
-    digest = sha256()
-    while piece := read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest()
 
 
 def _lock_shared(session: Session) -> None:

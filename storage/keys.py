@@ -5,8 +5,8 @@ its production and by the lease it was made under, so that two attempts never wr
 no row refers to after a day is an orphan that may go.
 """
 
-from hashlib import sha256
-from pathlib import PurePosixPath
+from hashlib import file_digest, sha256
+from pathlib import Path, PurePosixPath
 
 ENROLLED = ("voices/", "consents/", "manuscripts/", "weights/")
 """Prefixes of content-addressed objects."""
@@ -23,6 +23,12 @@ CATALOGUE = "catalogue/"
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of `data`, in lower-case hexadecimal."""
     return sha256(data).hexdigest()
+
+
+def file_digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, read piece by piece."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def voice(digest: str, part: str) -> str:

@@ -7,7 +7,6 @@ never believed. As root the server runs as an unprivileged user, and where that 
 the home, its data lies in `PLACES` under the cluster's id.
 """
 
-import json
 import os
 import pwd
 import secrets
@@ -20,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TypedDict
@@ -31,6 +30,7 @@ from psycopg import sql
 
 from storage.claims import Claims
 from storage.errors import ServerError
+from storage.service_record import ServiceRecord, free_port, write_private
 
 DATABASES = ("lectern", "prefect")
 """The two databases of a cluster: Lectern's own and Prefect's."""
@@ -105,15 +105,21 @@ class Cluster:
         self.home = home.expanduser().resolve()
         self.folder = self.home / "postgres"
         self._claims = Claims(self.folder, "PostgreSQL", 2 * START_S)
+        self._record = ServiceRecord(
+            self.folder / "cluster.json",
+            Record,
+            "PostgreSQL",
+            "restore it or the home from a backup",
+        )
 
     def url(self, database: str = "lectern") -> str:
         """Return the TCP address of a database, password included: keep it out of logs."""
-        record = self._known()
+        record = self._record.known()
         return f"postgresql://{USER}:{record.password}@127.0.0.1:{record.port}/{database}"
 
     def socket_url(self, database: str = "lectern") -> str:
         """Return the Unix socket address of a database, password included; faster than TCP."""
-        record = self._known()
+        record = self._record.known()
         where = f"host={record.sockets}&port={record.port}"
         return f"postgresql://{USER}:{record.password}@/{database}?{where}"
 
@@ -122,21 +128,21 @@ class Cluster:
         self._make_folder()
         with self._claims.alone():
             self._start()
-            self._write(replace(self._known(), kept=True))
+            self._record.write(replace(self._record.known(), kept=True))
 
     def stop(self) -> None:
         """Stop the server if it runs, whoever started or holds it; safe to call at any time."""
         self._make_folder()
         with self._claims.alone(insist=False):
-            record = self._read()
+            record = self._record.read()
             if record is None:
                 return
-            self._write(replace(record, kept=False))
+            self._record.write(replace(record, kept=False))
             _stop(Path(record.place) / "data")
 
     def status(self) -> Status:
         """Return what is found, without starting or stopping anything."""
-        record = self._read()
+        record = self._record.read()
         if record is None:
             return Status(False, False, None, None, None)
         pid = _postmaster(Path(record.place) / "data")
@@ -153,7 +159,7 @@ class Cluster:
 
     def destroy(self) -> None:
         """Stop the server and remove the cluster with all its data; there is no way back."""
-        record = self._read()
+        record = self._record.read()
         if record is not None:
             _stop(Path(record.place) / "data", at_once=True)
             shutil.rmtree(record.place, ignore_errors=True)
@@ -166,37 +172,17 @@ class Cluster:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)  # passable for the server's user, not to be listed
 
-    def _read(self) -> Record | None:
-        path = self.folder / "cluster.json"
-        try:
-            return Record(**json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise ServerError(
-                f"{path} is damaged ({error}); restore it or the home from a backup"
-            ) from error
-
-    def _known(self) -> Record:
-        record = self._read()
-        if record is None:
-            raise ServerError(f"there is no PostgreSQL in {self.home} yet; start it (`lectern up`)")
-        return record
-
-    def _write(self, record: Record) -> None:
-        _write_private(self.folder / "cluster.json", json.dumps(asdict(record), indent=1))
-
     # Starting and stopping ----------------------------------------------------------------------
 
     def _start(self) -> None:
-        record = self._read()
+        record = self._record.read()
         if record is None:
             record = self._create()
         data = Path(record.place) / "data"
         if not record.initialised:
             _initdb(data, record.password)
             record = replace(record, initialised=True)
-            self._write(record)
+            self._record.write(record)
         if not data.exists():
             raise ServerError(
                 f"the database of {self.home} is gone from {data}: restore a backup into an empty home"
@@ -208,7 +194,7 @@ class Cluster:
         _create_databases(_conninfo(record, "postgres"))
 
     def _stop_unless_kept(self) -> None:
-        record = self._read()
+        record = self._record.read()
         if record is not None and not record.kept:
             _stop(Path(record.place) / "data")
 
@@ -223,8 +209,10 @@ class Cluster:
         if place != self.folder:
             _hand_over(place)
             (place / "home").write_text(str(self.home), "utf-8")
-        record = Record(name, str(place), str(sockets), _free_port(), secrets.token_urlsafe(24))
-        self._write(record)  # before anything is made there, so that a killed start is found again
+        record = Record(name, str(place), str(sockets), free_port(), secrets.token_urlsafe(24))
+        self._record.write(
+            record
+        )  # before anything is made there, so that a killed start is found again
         return record
 
     def _launch(self, record: Record) -> Record:
@@ -233,14 +221,14 @@ class Cluster:
         _hand_over(sockets)
         for _ in range(5):
             if not _is_free(record.port):
-                record = replace(record, port=_free_port())
-            self._write(record)
+                record = replace(record, port=free_port())
+            self._record.write(record)
             failure = _pg_ctl_start(record)
             if failure is None:
                 return record
             if "could not bind" not in failure:
                 break
-            record = replace(record, port=_free_port())
+            record = replace(record, port=free_port())
         raise ServerError(f"PostgreSQL did not start in {record.place}: {failure}")
 
     def _await(self, record: Record) -> None:
@@ -300,7 +288,7 @@ def _initdb(data: Path, password: str) -> None:
     shutil.rmtree(fresh, ignore_errors=True)  # from a start that was killed half-way
     fresh.mkdir()
     _hand_over(fresh)
-    _write_private(secret, password)
+    write_private(secret, password)
     _hand_over(secret)
     arguments = [
         *("-D", str(fresh), "-U", USER, f"--pwfile={secret}", "--auth=scram-sha-256"),
@@ -513,24 +501,6 @@ def _hand_over(path: Path) -> None:
         user = _server_user()
         os.chown(path, user.pw_uid, user.pw_gid)
     path.chmod(0o700 if path.is_dir() else 0o600)
-
-
-def _write_private(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _is_free(port: int) -> bool:

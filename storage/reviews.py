@@ -120,16 +120,6 @@ def record_submission(session: Session, production_id: int, account_id: int) -> 
     )
 
 
-def last_report(session: Session, production_id: int) -> QaReport | None:
-    """Return the last report filed on a production."""
-    return session.scalars(
-        select(QaReport)
-        .where(QaReport.production_id == production_id)
-        .order_by(QaReport.id.desc())
-        .limit(1)
-    ).one_or_none()
-
-
 def decisions(session: Session, production_id: int) -> list[tuple[Review, ReviewException | None]]:
     """Return all decisions on a production with what they accept, the last one first."""
     rows = session.execute(
@@ -143,7 +133,7 @@ def decisions(session: Session, production_id: int) -> list[tuple[Review, Review
 
 def endorsements(session: Session, production_id: int) -> list[tuple[Endorsement, str]]:
     """Return the first approvals that still count, each with the account's name."""
-    report = last_report(session, production_id)
+    report = productions.last_report(session, production_id)
     if report is None:
         return []
     rows = session.execute(
@@ -231,7 +221,7 @@ def decide(
     wanted = ProductionState.APPROVED if decision.approved else ProductionState.REJECTED
     if production.state == wanted:
         raise ReviewOutdated(f"production {production_id} is {production.state} already")
-    report = last_report(session, production_id)
+    report = productions.last_report(session, production_id)
     first = endorsements(session, production_id)
     if decision.approved and four_eyes and report is not None:
         if any(endorsement.account_id == account.id for endorsement, _ in first):

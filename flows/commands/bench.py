@@ -24,8 +24,9 @@ Log = Annotated[Path | None, typer.Option(help="Write the log there, too.")]
 def night(folder: Folder = None, log: Log = None, as_json: Json = False) -> None:
     """Ten books, three workers, and everything that goes wrong in one night, beside a calm one."""
     from flows.measure.bench_night import run
+    from generation.numerics import one_thread
 
-    with errors_said(), _one_thread(), _place(folder) as place:
+    with errors_said(), one_thread(), _place(folder) as place:
         done = run(place, say=_say)
     if log is not None:
         log.write_text("".join(f"{line}\n" for line in done.lines), "utf-8")
@@ -43,6 +44,7 @@ def kills(
 ) -> None:
     """Kill workers (−9) at moments of every phase; nothing may be lost, doubled or different."""
     from flows.measure.bench_kills import run
+    from generation.numerics import one_thread
 
     lines: list[str] = []
 
@@ -50,7 +52,7 @@ def kills(
         lines.append(line)
         _say(line)
 
-    with errors_said(), _one_thread(), _place(folder) as place:
+    with errors_said(), one_thread(), _place(folder) as place:
         done = run(place, number, least_each=each, seed=seed, say=say)
     if log is not None:
         log.write_text("".join(f"{line}\n" for line in lines), "utf-8")
@@ -168,16 +170,3 @@ def _place(folder: Path | None) -> Iterator[Path]:
         console.print(f"lectern: {folder} is not empty: give another folder")
         raise typer.Exit(Exit.USAGE)
     yield folder
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run models on one thread: there is a worker a core."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from flows.factory.produce import finish_ready
 from flows.factory.studio import PARTS, SPEAKERS_KEPT, Production, Studio
 from flows.services import Services
 from generation.documents import read_sound, read_tokens
-from generation.mastering import NarratedWindow, master_chapter
+from generation.mastering import MasteredChapter, NarratedWindow, master_chapter
 from generation.narration import LANES, spoken_words, unit_arrays
 from generation.rates import SAMPLE_RATE_HZ
 from generation.rendering import WindowReading
@@ -40,6 +40,7 @@ from storage.enrolment import canonical_digest
 from storage.errors import ObjectMissing
 from storage.models import Take
 from storage.models import Window as WindowRow
+from storage.objects import Stored
 from storage.queue import ChapterLease, Judgement, Mastering, WindowLease
 
 if TYPE_CHECKING:
@@ -238,20 +239,7 @@ class Desk:
             )
             audio = self._keeping.put(lease, "audio", flac)
         times = self._keeping.put(lease, "times", done.times_json())
-        content = {
-            "narrated": done.content_digest,
-            "tokens": [take.tokens_digest for _, take in chosen],
-        }
-        return Mastering(
-            lease,
-            audio.key,
-            audio.digest,
-            times.key,
-            times.digest,
-            done.duration_s,
-            canonical_digest(content),
-            done.measures(),
-        )
+        return mastering(lease, done, audio, times, chosen)
 
     def _chosen(self, chapter_id: int) -> list[tuple[WindowRow, Take]]:
         with Session(self.services.engine) as session:
@@ -315,3 +303,27 @@ class Desk:
             yield
         finally:
             self._keeping.tally.add(**{column: time.monotonic() - began})
+
+
+def mastering(
+    lease: ChapterLease,
+    done: MasteredChapter,
+    audio: Stored,
+    times: Stored,
+    chosen: Sequence[tuple[WindowRow, Take]],
+) -> Mastering:
+    """Return what is committed of a mastered chapter: its stored parts, and the digest of its content."""
+    content = {
+        "narrated": done.content_digest,
+        "tokens": [take.tokens_digest for _, take in chosen],
+    }
+    return Mastering(
+        lease,
+        audio.key,
+        audio.digest,
+        times.key,
+        times.digest,
+        done.duration_s,
+        canonical_digest(content),
+        done.measures(),
+    )

@@ -1,5 +1,7 @@
 """Planning: an admitted production's chapters become scripts and windows, once and for all."""
 
+from functools import partial
+
 from flows.factory.draft import spoken_credits
 from flows.factory.intake import chosen
 from flows.factory.patience import patiently
@@ -40,8 +42,7 @@ def admit_next(services: Services, *, actor: str) -> Production | None:
         first = patiently(lambda: _admit_first(services, actor))
         if first is None:
             return None
-        production_id = first.id
-        planned = patiently(lambda: plan(services, production_id, actor=actor))  # noqa: B023
+        planned = patiently(partial(plan, services, first.id, actor=actor))
         if planned.state != ProductionState.FAILED:
             return planned
 

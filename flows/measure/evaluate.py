@@ -20,10 +20,11 @@ import torch
 
 from flows.measure.heldout import Passage, passages
 from flows.measure.piper import read_by_piper
-from generation.engine import Engine, hand_back_memory
+from generation.engine import Engine
 from generation.mastering.stitch import Window, stitch
 from generation.narration import LANES, plan_chapter
 from generation.rates import SAMPLE_RATE_HZ
+from generation.rendering import hand_back_memory
 from generation.voices import Cast
 from qa.audio import Audio, as_audio
 from qa.naturalness import naturalness

@@ -1,14 +1,11 @@
 """`lectern longform backbones`: what length costs SpeechSSM and a Transformer of its size."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
-import torch
 
 from flows.measure.longform_plots import table
 from generation.errors import LecternError
@@ -23,6 +20,7 @@ from generation.longform.backbones import (
     throughput,
 )
 from generation.longform.model import TextlessSpeech
+from generation.numerics import one_thread
 from generation.rates import TOKEN_RATE_HZ, tokens_in
 
 LENGTHS_MIN = (1.0, 4.0, 8.0, 12.0, 16.0)
@@ -60,16 +58,6 @@ class Comparison:
         return {**asdict(self), "tokens_per_s": rates, "speed_up": self.speed_up}
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
 def compare(
     ours: TextlessSpeech, baseline: TextlessSpeech, tokens: Path, memory_gib: float = 4.0
 ) -> Comparison:
@@ -86,7 +74,7 @@ def compare(
         raise LecternError(f"{tokens}: no array of tokens ({error})") from error
     _check_memory(memory_gib)
     models = {"SpeechSSM": ours, "Transformer": baseline}
-    with _one_thread():
+    with one_thread():
         lengths = [tokens_in(60 * minutes) for minutes in LENGTHS_MIN]
         steps = {
             name: tuple(step_cost(model, length, repeats=100) for length in lengths)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy.orm import Session
 
+from flows.factory.desk import mastering
 from flows.services import Services
 from generation.codec.latent import LATENT_HOP_SAMPLES
 from generation.manuscript.book import Chapter
@@ -21,7 +22,6 @@ from generation.training.corpus import BREAK_S, SENTENCE_PAUSE_S, SilencePool
 from generation.training.teacher import Teacher, sentences
 from storage import keys, productions
 from storage.database import transaction
-from storage.enrolment import canonical_digest
 from storage.objects import put_once
 from storage.queue import (
     ChapterLease,
@@ -156,17 +156,7 @@ def _delivered(
     audio = put_once(services.store, audio_key, chapter.flac)
     times = put_once(services.store, times_key, chapter.times_json())
     with Session(services.engine) as session:
-        taken = [t.tokens_digest for _, t in productions.chosen_takes(session, lease.id)]
-    return Mastering(
-        lease,
-        audio.key,
-        audio.digest,
-        times.key,
-        times.digest,
-        chapter.duration_s,
-        canonical_digest({"narrated": chapter.content_digest, "tokens": taken}),
-        chapter.measures(),
-    )
+        return mastering(lease, chapter, audio, times, productions.chosen_takes(session, lease.id))
 
 
 def approve(services: Services, production_id: int, report: str, reviewer: str) -> None:

@@ -6,10 +6,8 @@ is started. Each home has a port, a password, a `PREFECT_HOME` and profiles of i
 """
 
 import base64
-import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from flows.settings import Settings
 from storage.claims import Claims
 from storage.errors import ServerError
 from storage.postgres import Cluster
+from storage.service_record import ServiceRecord, free_port
 
 SERVICE = "prefect-server"
 """Name of the server's processes and log."""
@@ -86,10 +85,16 @@ class PrefectServer:
         self.folder = self.home / "prefect"
         self.cluster = Cluster(self.home)
         self._claims = Claims(self.folder, "Prefect", 2 * START_S)
+        self._record = ServiceRecord(
+            self.folder / "server.json",
+            Record,
+            "Prefect",
+            "remove it: the next start writes another",
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the variables of Prefect's clients, password included; raises ServerError before a start."""
-        record = self._known()
+        record = self._record.known()
         return {
             **ALWAYS,
             **_places(self.home),
@@ -103,20 +108,20 @@ class PrefectServer:
         self._make_folder()
         with self._claims.alone():
             self._start()
-            self._write(replace(self._known(), kept=True))
+            self._record.write(replace(self._record.known(), kept=True))
 
     def stop(self) -> None:
         """Stop the server if it runs, whoever started or holds it; PostgreSQL stays as it is."""
         self._make_folder()
         with self._claims.alone(insist=False):
-            record = self._read()
+            record = self._record.read()
             if record is not None:
-                self._write(replace(record, kept=False))
+                self._record.write(replace(record, kept=False))
             daemons.stop(self.home, SERVICE)
 
     def status(self) -> Status:
         """Return what is found, without starting or stopping anything."""
-        record = self._read()
+        record = self._record.read()
         running = bool(daemons.running(self.home, SERVICE))
         if record is None or not running:
             return Status(running, False, None)
@@ -136,34 +141,10 @@ class PrefectServer:
         self.folder.mkdir(exist_ok=True)
         self.folder.chmod(0o700)
 
-    def _read(self) -> Record | None:
-        path = self.folder / "server.json"
-        try:
-            return Record(**json.loads(path.read_text("utf-8")))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError) as error:
-            raise ServerError(
-                f"{path} is damaged ({error}); remove it: the next start writes another"
-            ) from error
-
-    def _known(self) -> Record:
-        record = self._read()
-        if record is None:
-            raise ServerError(f"there is no Prefect in {self.home} yet; start it (`lectern up`)")
-        return record
-
-    def _write(self, record: Record) -> None:
-        fresh = self.folder / "server.json.new"
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(asdict(record), file, indent=1)
-        fresh.replace(self.folder / "server.json")
-
     # Starting and stopping ----------------------------------------------------------------------
 
     def _start(self) -> None:
-        record = self._read() or Record(_free_port(), secrets.token_urlsafe(24))
+        record = self._record.read() or Record(free_port(), secrets.token_urlsafe(24))
         database = self.cluster.url("prefect").replace("postgresql:", "postgresql+asyncpg:", 1)
         digest = sha256(database.encode()).hexdigest()
         if daemons.running(self.home, SERVICE):
@@ -172,10 +153,10 @@ class PrefectServer:
             daemons.stop(self.home, SERVICE)  # it hangs, or PostgreSQL moved to another port
         for _ in range(5):
             record = replace(record, database=digest)
-            self._write(record)  # before it runs, so that a killed start is found again
+            self._record.write(record)  # before it runs, so that a killed start is found again
             if self._await(record, self._launch(record, database)):
                 return
-            record = replace(record, port=_free_port())  # taken by a stranger, if it ended at once
+            record = replace(record, port=free_port())  # taken by a stranger, if it ended at once
             if not _port_was_taken(self.home):
                 break
         daemons.stop(self.home, SERVICE)
@@ -186,7 +167,7 @@ class PrefectServer:
         )
 
     def _stop_unless_kept(self) -> None:
-        record = self._read()
+        record = self._record.read()
         if record is None or not record.kept:
             daemons.stop(self.home, SERVICE)
 
@@ -310,10 +291,3 @@ def _get(address: str, password: str) -> int:
 def _port_was_taken(home: Path) -> bool:
     said = daemons.last_words(home, SERVICE)
     return "already in use" in said or "already running on port" in said
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -6,7 +6,6 @@ be taken apart and put together again: the archive, `times`, and `measures` are 
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from generation.canonical import canonical_sha256
 from generation.manuscript.book import Place
 from generation.mastering import master, spec
 from generation.mastering.errors import MasteringError
@@ -110,7 +110,7 @@ class MasteredChapter:
     @property
     def content_digest(self) -> str:
         """SHA-256 of what was narrated: number, title, waveform and words; no encoder has a part in it."""
-        return _digest(self.content())
+        return canonical_sha256(self.content())
 
     def content(self) -> dict[str, Any]:
         """Return what `content_digest` covers, as plain data."""
@@ -310,8 +310,3 @@ def _archive(path: Path, spool: Path, plan: master.Plan, tone_seed: int) -> mast
 
 def _tone(seed: int, number: int) -> int:
     return int.from_bytes(hashlib.sha256(f"room tone {seed} {number}".encode()).digest()[:8], "big")
-
-
-def _digest(content: dict[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -3,7 +3,6 @@
 The model is the schema; `docs/release.schema.json` is what `schema()` returns, and a test keeps it so.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
+from generation.canonical import canonical_sha256
 from generation.manuscript.book import Book
 from generation.mastering.times import Frozen, Seconds, WordEntry
 from generation.packages.errors import PackagingError
@@ -207,12 +207,6 @@ def content_digest(
         "chapters": list(chapters),
     }
     return canonical_sha256(content)
-
-
-def canonical_sha256(value: Any) -> str:
-    """SHA-256 of a JSON value in its one canonical form (sorted keys, UTF-8, no spaces)."""
-    written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def schema() -> str:

@@ -15,13 +15,14 @@ from typing import Any
 import av
 from pydantic import ValidationError
 
+from generation.canonical import canonical_sha256
 from generation.mastering import spec
 from generation.mastering.errors import MasteringError
 from generation.mastering.files import gathered, read_audio
 from generation.mastering.loudness import LevelMeter
 from generation.packages.errors import PackagingError, ProvenanceError, SigningError
 from generation.packages.provenance import CARRIERS, TRAINED, read_mark
-from generation.packages.release import RELEASE_FILE, FileEntry, Release, canonical_sha256
+from generation.packages.release import RELEASE_FILE, FileEntry, Release
 from generation.packages.signing import (
     Signatory,
     canonical_chain,

@@ -15,7 +15,7 @@ from qa.review.desk import Desk, Factory, TheDesk
 from qa.review.pages import done
 from qa.review.production import places, seen
 from qa.review.reports import Place
-from storage import accounts, listening, reviews
+from storage import accounts, listening, productions, reviews
 from storage.accounts import Visitor
 from storage.database import transaction
 from storage.errors import Refused, ReviewOutdated
@@ -100,7 +100,7 @@ def _moments(desk: Desk, who: Visitor, production_id: int, form: DecisionForm) -
     """Return the moments of the report that is decided on, as this account heard them."""
     with Session(desk.engine) as session:
         seen(session, who, production_id)
-        row = reviews.last_report(session, production_id)
+        row = productions.last_report(session, production_id)
         if row is None or row.digest != form.report_digest:
             raise ReviewOutdated("there is another report by now: read it, then decide")
         heard = listening.heard(session, account_id=who.account_id, production_id=production_id)

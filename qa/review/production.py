@@ -161,7 +161,7 @@ def report_document(request: Request, desk: TheDesk, production_id: int, who: An
     """Send the report as it was filed."""
     with Session(desk.engine) as session:
         seen(session, who, production_id)
-        row = reviews.last_report(session, production_id)
+        row = productions.last_report(session, production_id)
     if row is None:
         raise NotFound(f"production {production_id} has no report yet")
     desk.documents.report(row)
@@ -223,7 +223,7 @@ def build(
     with Session(desk.engine) as session:
         card = seen(session, who, production_id)
         production = productions.get(session, production_id)
-        row = reviews.last_report(session, production_id)
+        row = productions.last_report(session, production_id)
         report = desk.documents.report(row) if row else None
         heard = listening.heard(session, account_id=who.account_id, production_id=production_id)
         moments = places(report, heard)

@@ -13,7 +13,7 @@ from qa.review.access import Colleague, Fields, Reviewer
 from qa.review.desk import Desk, TheDesk
 from qa.review.documents import TimedWindow, TimedWord
 from qa.review.pages import done, page
-from storage import listening, reviews
+from storage import listening, productions, reviews
 from storage.accounts import Visitor
 from storage.database import transaction
 from storage.errors import NotFound, Refused
@@ -113,9 +113,7 @@ def window_page(request: Request, desk: TheDesk, window_id: int, who: Colleague)
     """Show a window with its takes."""
     with Session(desk.engine) as session:
         window, chapter, production = _rows(session, window_id)
-        takes = session.scalars(
-            select(Take).where(Take.window_id == window_id).order_by(Take.number)
-        ).all()
+        takes = productions.takes(session, window_id)
         span, words = _place(desk, chapter, window)
         reviewer = who.role == "reviewer"
         shown = WindowPage(

@@ -12,6 +12,7 @@ import pytest
 from mastering_tools import Audio
 from packaged_story import Packaged
 
+from generation.canonical import canonical_sha256
 from generation.packages import PackagingError, package
 from generation.packages.package import file_entry
 from generation.packages.provenance import CARRIERS, TRAINED, ProvenanceError, mark, read_mark
@@ -20,7 +21,6 @@ from generation.packages.release import (
     ApprovedChapter,
     ConsentMark,
     Release,
-    canonical_sha256,
     read_release,
 )
 from generation.packages.signing import (
