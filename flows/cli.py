@@ -42,7 +42,7 @@ PRODUCTIONS: tuple[Callable[..., None], ...] = (
     *(night.work, night.nightly, night.reconcile),
 )
 RELEASES: tuple[Callable[..., None], ...] = (
-    *(publish.publish, publish.verify, publish.links),
+    *(publish.publish, publish.verify, publish.watermark, publish.links),
     *(publish.withdraw, publish.supersede, publish.releases),
 )
 OPERATORS: tuple[Callable[..., None], ...] = (

@@ -6,6 +6,7 @@ whole of a book at once.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -82,9 +83,22 @@ def read_audio(path: Path | str) -> Audio:
     UnreadableAudioError
         If the file is missing, is no audio file, or holds no samples.
     """
+    blocks = list(audio_blocks(path))
+    return as_audio(np.concatenate([block.samples for block in blocks]), blocks[0].rate_hz)
+
+
+def audio_blocks(path: Path | str) -> Iterator[Audio]:
+    """Decode as `read_audio`, block by block, with one in memory at a time; at least one.
+
+    Raises
+    ------
+    UnreadableAudioError
+        As `read_audio`; of a file that cannot be decoded half-way, when it comes to that.
+    """
     path = Path(path)
     if not path.is_file():
         raise UnreadableAudioError(f"{path}: no such file")
+    any_yet = False
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
@@ -92,16 +106,14 @@ def read_audio(path: Path | str) -> Audio:
             stream = container.streams.audio[0]
             rate_hz = int(stream.rate)
             to_float = av.AudioResampler(format="fltp", rate=rate_hz)
-            parts = [
-                frame.to_ndarray().mean(axis=0, dtype=np.float32)
-                for packet in (*container.decode(stream), None)
-                for frame in to_float.resample(packet)
-            ]
+            for packet in chain(container.decode(stream), [None]):
+                for frame in to_float.resample(packet):
+                    any_yet = True
+                    yield Audio(frame.to_ndarray().mean(axis=0, dtype=np.float32), rate_hz)
     except av.FFmpegError as error:
         raise UnreadableAudioError(f"{path}: cannot be decoded as audio ({error})") from error
-    if not parts:
+    if not any_yet:
         raise UnreadableAudioError(f"{path}: holds no samples")
-    return as_audio(np.concatenate(parts), rate_hz)
 
 
 def resampled(audio: Audio, rate_hz: int) -> Audio:

@@ -3,6 +3,7 @@
 import getpass
 import json
 import re
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,39 @@ def verify(
             print(f"sound: {found.files} files, signed by {found.signer}")
     if not found.sound:
         raise typer.Exit(Exit.FAILED)
+
+
+def watermark(
+    files: Annotated[list[Path], typer.Argument(help="Audio files of any kind and rate.")],
+    as_json: Json = False,
+) -> None:
+    """Listen for Lectern's watermark in any audio; exit code 1 where a file lacks it, 3 where unsure."""
+    from generation.mastering.watermark import detect
+    from generation.numerics import one_thread
+    from qa.audio import audio_blocks
+
+    found = {}
+    with errors_said(), one_thread():
+        for path in files:
+            blocks = audio_blocks(path)
+            first = next(blocks)
+            sound = (block.samples for block in chain([first], blocks))
+            found[path] = detect(sound, first.rate_hz)
+    if as_json:
+        told = [
+            {"path": str(path), "found": one.found, "scores": [round(s, 3) for s in one.scores]}
+            for path, one in found.items()
+        ]
+        print(json.dumps(told))
+    else:
+        words = {True: "marked", False: "no mark", None: "unsure"}
+        for path, one in found.items():
+            print(f"{words[one.found]:8}  {one.median:.2f}  {path}")
+    answers = [one.found for one in found.values()]
+    if False in answers:
+        raise typer.Exit(Exit.FAILED)
+    if None in answers:
+        raise typer.Exit(Exit.NEEDS_REVIEW)
 
 
 def links(

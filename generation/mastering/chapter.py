@@ -32,6 +32,7 @@ from generation.mastering.files import (
 from generation.mastering.loudness import LevelMeter
 from generation.mastering.stitch import Placement, Window, stitch
 from generation.mastering.times import ChapterTimes, PlaceEntry, WindowEntry, WordEntry
+from generation.mastering.watermark import WATERMARK, marked
 from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -91,6 +92,8 @@ class MasteredChapter:
         Of the narrated waveform before mastering, float32 at `SAMPLE_RATE_HZ`.
     times
         Windows and words, in seconds from the archive's first sample.
+    watermark
+        The mark in its sound (`generation.mastering.watermark`); empty for chapters that have none.
     """
 
     number: int
@@ -101,6 +104,7 @@ class MasteredChapter:
     violations: tuple[str, ...]
     audio_sha256: str
     times: ChapterTimes
+    watermark: str = ""
 
     @property
     def duration_s(self) -> float:
@@ -132,6 +136,7 @@ class MasteredChapter:
             "levels": _LEVELS.dump_python(self.levels),
             "violations": list(self.violations),
             "audio_sha256": self.audio_sha256,
+            "watermark": self.watermark,
         }
 
 
@@ -151,6 +156,7 @@ def mastered(
         tuple(measures["violations"]),
         str(measures["audio_sha256"]),
         ChapterTimes.model_validate_json(times),
+        str(measures.get("watermark", "")),
     )
 
 
@@ -158,6 +164,8 @@ def master_chapter(
     number: int, title: str, windows: Iterable[NarratedWindow], out_flac: Path, *, seed: int
 ) -> MasteredChapter:
     """Master a chapter into a lossless archive, again with a better plan while its MP3 misses the spec.
+
+    Every window gets the watermark on its way in.
 
     Parameters
     ----------
@@ -179,7 +187,7 @@ def master_chapter(
     spool, trial = (out_flac.with_name(f"{out_flac.name}.{end}") for end in ("spool", "trial.mp3"))
     try:
         with spool.open("wb") as file:
-            measured = master.measure(recording.blocks(), file)
+            measured = master.measure(map(marked, recording.blocks()), file)
         plan = master.plan(measured)
         levels = _proven(out_flac, spool, trial, plan, _tone(seed, number))
     except BaseException as error:
@@ -199,6 +207,7 @@ def master_chapter(
         violations=spec.violations(levels),
         audio_sha256=recording.sha256(),
         times=recording.times(plan.shift),
+        watermark=WATERMARK,
     )
 
 

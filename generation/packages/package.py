@@ -233,6 +233,7 @@ def _packaged(
         voice=voice,
         seed=seed,
         disclosure=description.disclosure,
+        watermark=_watermark(mastered),
         duration_s=edition.duration_s,
         chapters=delivered,
         files=(*sound, *_around(edition)),
@@ -240,6 +241,12 @@ def _packaged(
     )
     write_whole(work / RELEASE_FILE, release.to_bytes())
     return release
+
+
+def _watermark(chapters: Sequence[MasteredChapter]) -> str:
+    """Name the mark that every chapter has; empty where one lacks it."""
+    marks = {chapter.watermark for chapter in chapters}
+    return marks.pop() if len(marks) == 1 else ""
 
 
 def _tracks(

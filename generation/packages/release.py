@@ -151,6 +151,9 @@ class Release(Frozen):
     synthetic_audio: Literal[True] = Field(
         default=True, description="Machine-readable mark (EU AI Act Art. 50)."
     )
+    watermark: str = Field(
+        default="", description="The inaudible mark in the sound of every chapter; empty: none."
+    )
     duration_s: Seconds
     chapters: tuple[ReleaseChapter, ...]
     files: tuple[FileEntry, ...] = Field(

@@ -20,6 +20,7 @@ from generation.mastering import spec
 from generation.mastering.errors import MasteringError
 from generation.mastering.files import gathered, read_audio
 from generation.mastering.loudness import LevelMeter
+from generation.mastering.watermark import WATERMARK, detect
 from generation.packages.errors import PackagingError, ProvenanceError, SigningError
 from generation.packages.provenance import CARRIERS, TRAINED, read_mark
 from generation.packages.release import RELEASE_FILE, FileEntry, Release
@@ -32,7 +33,18 @@ from generation.rates import DELIVERY_RATE_HZ
 
 SIGNATURE_FILE = "signature.json"
 PUBLICATION = "publication"
-CHECKS = ("release", "signature", "files", "marks", "approval", "consent", "disclosure", "spec")
+_WATERMARK_HEARD_S = 30.0
+CHECKS = (
+    "release",
+    "signature",
+    "files",
+    "marks",
+    "approval",
+    "consent",
+    "disclosure",
+    "watermark",
+    "spec",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,7 @@ def verify_release(
         "approval": lambda: _approval(release),
         "consent": lambda: _consent(release, now or datetime.now(UTC)),
         "disclosure": lambda: _disclosed(folder, release),
+        "watermark": lambda: _watermarked(folder, release),
         "spec": lambda: _within_spec(folder, release),
     }
     findings: list[Finding] = []
@@ -282,6 +295,26 @@ def _disclosed(folder: Path, release: Release) -> Iterator[Finding]:
             continue
         if release.disclosure not in said.get("comment", ""):
             yield Finding("disclosure", file.path, "does not say in its tags that the voice is AI")
+
+
+def _watermarked(folder: Path, release: Release) -> Iterator[Finding]:
+    """Listen to the start of every audio file of a release that says its sound is marked."""
+    if not release.watermark:
+        return
+    if release.watermark != WATERMARK:
+        what = f"names the watermark {release.watermark!r}, which this version cannot hear"
+        yield Finding("watermark", RELEASE_FILE, what)
+        return
+    for file in _carriers(folder, release):
+        try:
+            blocks = gathered(read_audio(folder / file.path))
+            found = detect(blocks, DELIVERY_RATE_HZ, most_s=_WATERMARK_HEARD_S)
+        except (av.error.FFmpegError, MasteringError, ValueError, IndexError) as error:
+            yield Finding("watermark", file.path, f"cannot be decoded: {error}")
+            continue
+        if not found.found:
+            what = f"does not carry the watermark that it should (score {found.median:.2f})"
+            yield Finding("watermark", file.path, what)
 
 
 def _within_spec(folder: Path, release: Release) -> Iterator[Finding]:

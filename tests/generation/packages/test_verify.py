@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+import soxr
 from mastering_tools import Audio
 from packaged_story import Packaged
 
@@ -31,6 +33,7 @@ from generation.packages.signing import (
     read_signatory,
 )
 from generation.packages.verify import Verification, signature_bytes, verify_release
+from generation.rates import DELIVERY_RATE_HZ, SAMPLE_RATE_HZ
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 BYTES = ("release", "signature", "files")
@@ -276,6 +279,20 @@ def test_sound_outside_the_spec_and_without_disclosure_is_named(
     assert found.findings == ()
     found = verify_release(packaged.out, roots, now=NOW, checks=("signature", "approval", "marks"))
     assert {f.check for f in found.findings} == {"signature", "approval", "marks"}
+
+
+def test_sound_without_the_watermark_is_named(
+    copied: Path, roots: bytes, signatory: Signatory, speech: Callable[[str, float], Audio]
+) -> None:
+    release = read_release(copied)
+    flac = copied / release.chapters[0].files[0].path
+    plain = soxr.resample(speech("ljspeech", 12), SAMPLE_RATE_HZ, DELIVERY_RATE_HZ)
+    soundfile.write(flac, plain, DELIVERY_RATE_HZ)
+    found = verify_release(copied, roots, now=NOW, checks=("watermark",))
+    assert named(found) == {release.chapters[0].files[0].path}
+    sign(release.model_copy(update={"watermark": "another"}), copied, signatory)
+    found = verify_release(copied, roots, now=NOW, checks=("watermark",))
+    assert "this version cannot hear" in found.findings[0].what
 
 
 def test_unusable_keys_and_folders_are_said_plainly(tmp_path: Path, own: Path) -> None:
