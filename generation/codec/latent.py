@@ -156,11 +156,6 @@ class LatentCodec:
             "use a voice of the soundstream codec"
         )
 
-    def encode_latents(self, latents: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
-        """Codes (F, Q) of the pretrained voice's own latents (2 F, 192)."""
-        frames = torch.from_numpy(latents.reshape(len(latents) // LATENTS_PER_FRAME, -1))
-        return self._quantizer.encode(frames).numpy()
-
     def decode(self, codes: npt.NDArray[np.int64], seed: int = 0) -> npt.NDArray[np.float32]:
         """Waveform (F * 512,) of codes (F, Q); the decoder adds no noise, so `seed` changes nothing."""
         latents = self._quantizer.decode(torch.from_numpy(codes)).reshape(1, -1, LATENT_DIM)

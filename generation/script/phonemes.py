@@ -85,11 +85,6 @@ def stress_of(units: Phonemes) -> str:
     return "1" if "1" in digits else "2" if "2" in digits else "0"
 
 
-def unstressed(units: Phonemes) -> Phonemes:
-    """Return the same phonemes without stress."""
-    return tuple(u[0] + "0" if len(u) == 2 else u for u in units)
-
-
 def weakened(units: Phonemes) -> Phonemes:
     """Return the same phonemes with primary stress turned into secondary."""
     return tuple(u[0] + "2" if len(u) == 2 and u[1] == "1" else u for u in units)
