@@ -5,11 +5,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from flows.terminal import Exit, Json, console, errors_said
+
+if TYPE_CHECKING:
+    from generation.voices import Cast
 
 bench = typer.Typer(help="Measure the machinery.", no_args_is_help=True)
 
@@ -95,6 +98,18 @@ def packages(
     _tell(done, as_json)
 
 
+def _cast(voice: str) -> "Cast":
+    from flows.factory.studio import default_device
+    from generation.voices import house_voices, load_cast
+
+    voices = house_voices()
+    if voice not in voices:
+        console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
+        raise typer.Exit(Exit.USAGE)
+    with errors_said():
+        return load_cast(voices[voice], default_device())
+
+
 @bench.command()
 def repair(
     books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
@@ -108,19 +123,30 @@ def repair(
     as_json: Json = False,
 ) -> None:
     """Read failing windows again; what proves the cure is not what chose the take."""
-    from flows.factory.studio import default_device
     from flows.measure.bench_repair import run
-    from generation.voices import house_voices, load_cast
 
-    voices = house_voices()
-    for name in (voice, other):
-        if name not in voices:
-            console.print(f"lectern: no voice {name!r}: there are {', '.join(voices)}")
-            raise typer.Exit(Exit.USAGE)
+    cast, stranger = _cast(voice), _cast(other)
     with errors_said():
-        cast, stranger = (load_cast(voices[name], default_device()) for name in (voice, other))
         done = run(cast, stranger, books, words, injected, seed, say=_say)
     _tell(done.as_json(), as_json)
+
+
+@bench.command()
+def takes(
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    voice: Annotated[str, typer.Option(help="A house voice.")] = "joe",
+    words: Annotated[int, typer.Option(min=300, help="Least number of words to read.")] = 3000,
+    number: Annotated[int, typer.Option("--takes", min=2, help="Takes of every window.")] = 4,
+    seed: Annotated[int, typer.Option(help="Another seed gives another reading.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Say for each limit of a take's wrong words how many takes it costs and what it gains."""
+    from flows.measure.bench_takes import run
+
+    cast = _cast(voice)
+    with errors_said():
+        done = run(cast, books, words, number, seed, say=_say)
+    _tell(done, as_json)
 
 
 @bench.command("read-along")

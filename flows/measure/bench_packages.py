@@ -171,7 +171,7 @@ def _epubcheck(path: Path) -> str:
     jar = shutil.which("epubcheck")  # Debian's is a jar that the kernel may not know how to run
     if jar is None:
         return "not installed: infra/debian.sh epubcheck"
-    command = ["java", "-jar", jar, str(path)]
+    command = ["java", "-Xss512m", "-jar", jar, str(path)]  # it follows a long overlay by recursion
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = (said.stdout + said.stderr).splitlines()
     return next((line for line in lines if line.startswith("Messages:")), "\n".join(lines[-3:]))

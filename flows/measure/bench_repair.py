@@ -136,28 +136,33 @@ class Bench:
 
 
 @dataclass(frozen=True)
-class _Window:
+class SpokenWindow:
+    """A window as it was read and rendered."""
+
     plan: ChapterPlan
     read: WindowRead
     wave: Wave
 
     @property
     def key(self) -> str:
+        """Chapter and window."""
         return f"{self.plan.job.key} {self.read.window.number}"
 
     @property
     def words(self) -> list[SpokenWord]:
+        """What it says, word by word."""
         return spoken_words(self.plan.script, self.read.window, self.read.reading)
 
     @property
     def text(self) -> str:
+        """What it says."""
         return " ".join(word.text for word in self.words)
 
 
 @dataclass
 class _Case:
     kind: str
-    window: _Window
+    window: SpokenWindow
     wave: Wave
     fault: str
     scores: list[TakeScore]
@@ -165,7 +170,7 @@ class _Case:
     decision: Decision
 
 
-class _Judge:
+class Judge:
     """Measures takes with the prompt at hand."""
 
     def __init__(self, cast: Cast) -> None:
@@ -175,6 +180,7 @@ class _Judge:
         self._proofs: dict[int, tuple[Wave, Proof]] = {}
 
     def score(self, wave: Wave, text: str) -> TakeScore:
+        """Measure what may choose a take."""
         return score_take(_audio(wave), text, self._embedding, self.limits)
 
     def prove(self, wave: Wave, text: str) -> Proof:
@@ -211,12 +217,12 @@ def run(
     LecternError
         A book cannot be used.
     """
-    judge, engine = _Judge(cast), Engine(cast.reader, cast.renderer, LANES)
+    judge, engine = Judge(cast), Engine(cast.reader, cast.renderer, LANES)
     say("reading every window once")
     plans = [plan_chapter(p.chapter, cast.prompt_digest, seed) for p in passages(books, words)]
     by_key = {plan.job.key: plan for plan in plans}
     reads = [(by_key[read.key], read) for read in engine.read(plan.job for plan in plans)]
-    windows = list(_rendered(cast.renderer, reads))
+    windows = list(rendered(cast.renderer, reads))
     say(f"judging {len(windows)} windows")
     scored = [(window, judge.score(window.wave, window.text)) for window in windows]
     good = [window for window, score in scored if not faults(score, judge.limits)]
@@ -232,29 +238,30 @@ def run(
     return Bench(len(windows), limits, tuple(_proved(case, judge) for case in cases))
 
 
-def _spread(good: Sequence[_Window], injected: int) -> Iterator[tuple[str, _Window]]:
+def _spread(good: Sequence[SpokenWindow], injected: int) -> Iterator[tuple[str, SpokenWindow]]:
     """Pair windows over the whole text with the kinds of failure in turn; with many, each gets several."""
     places = np.linspace(0, len(good) - 1e-9, injected, endpoint=False).astype(int)
     for place, at in enumerate(places):
         yield KINDS[place % len(KINDS)], good[at]
 
 
-def _rendered(
+def rendered(
     renderer: Renderer, reads: Sequence[tuple[ChapterPlan, WindowRead]]
-) -> Iterator[_Window]:
+) -> Iterator[SpokenWindow]:
+    """Render windows that were read."""
     waves = dict(renderer.render([read.reading for _, read in reads]))
     for index, (plan, read) in enumerate(reads):
-        yield _Window(plan, read, waves[index])
+        yield SpokenWindow(plan, read, waves[index])
 
 
-def _case(kind: str, window: _Window, wave: Wave, judge: _Judge) -> _Case:
+def _case(kind: str, window: SpokenWindow, wave: Wave, judge: Judge) -> _Case:
     score = judge.score(wave, window.text)
     decision = decide([score], judge.limits)
     fault = "; ".join(faults(score, judge.limits))
     return _Case(kind, window, wave, fault, [score], [wave], decision)
 
 
-def _damaged(kind: str, window: _Window, other: Cast, rng: np.random.Generator) -> Wave:
+def _damaged(kind: str, window: SpokenWindow, other: Cast, rng: np.random.Generator) -> Wave:
     """Put a failure into a window."""
     if kind == "another voice":
         return next(iter(other.renderer.render([window.read.reading])))[1]
@@ -286,7 +293,7 @@ def _joined(parts: Sequence[Wave]) -> Wave:
 
 
 def _repair(
-    cases: Sequence[_Case], engine: Engine, renderer: Renderer, judge: _Judge, say: Say
+    cases: Sequence[_Case], engine: Engine, renderer: Renderer, judge: Judge, say: Say
 ) -> None:
     """Read failing windows again, all of a round together, until each is decided.
 
@@ -298,7 +305,7 @@ def _repair(
         jobs = [_job(key, case) for key, case in by_key.items()]
         reads = [(by_key[read.key].window.plan, read) for read in engine.read(jobs)]
         takes = {}
-        for window in _rendered(renderer, reads):
+        for window in rendered(renderer, reads):
             text = by_key[window.read.key].window.text
             takes[window.read.key] = window.wave, judge.score(window.wave, text)
         for case in open_cases:
@@ -322,7 +329,7 @@ def _job(key: str, case: _Case) -> ChapterJob:
     )
 
 
-def _proved(case: _Case, judge: _Judge) -> Repaired:
+def _proved(case: _Case, judge: Judge) -> Repaired:
     kept = case.waves[(case.decision.take or len(case.waves)) - 1]
     window, text = case.window, case.window.text
     before = judge.prove(case.wave, text)
