@@ -30,6 +30,7 @@ _SHORTEST_PAUSE_S = 0.15
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
 _CEILING_BLOCK_S = 4.0
 _CEILING_WITHIN, _PCM_STEP = 0.001, 2.0**-15
+_FLAT_SAMPLES, _FLAT_SHARE = 2, 0.08  # a round peak is within 0.1 % of its top for 3 % of its width
 _QUIETEST_CEILING_DBFS = -40.0  # below it the steps of 16-bit samples make peaks alike
 _HUM_MAINS_HZ = (50.0, 60.0)
 _HUM_HARMONICS = (1, 2, 3, 4)
@@ -141,28 +142,40 @@ def _silence_thresholds(frames: Floats) -> Floats:
 
 
 def clipped_peaks_per_s(audio: Audio, start_s: float = 0.0, end_s: float | None = None) -> float:
-    """Peaks a second, beyond the first, that reach exactly the same ceiling, in the worst four seconds.
+    """Peaks a second that are cut flat at the same ceiling, in the worst four seconds.
 
-    Natural peaks are all of different height, however loud; clipped ones stop at one level. Above and below
-    zero are counted apart, so that a recording may be clipped on one side, and at any level.
+    Natural peaks are all of different height, however loud; clipped ones stop at one level and stay there. A
+    limiter brings peaks to one level as well, but leaves them round. Above and below zero are counted apart,
+    so that a recording may be clipped on one side, and at any level.
     """
     part = stretch(audio, start_s, audio.duration_s if end_s is None else end_s).samples
     block = round(_CEILING_BLOCK_S * audio.rate_hz)
     starts = range(0, max(1, len(part) - block // 2), block)
-    worst = max(_alike_tops(part[k : k + block]) for k in starts)
+    worst = max(_flat_tops(part[k : k + block]) for k in starts)
     return worst / _CEILING_BLOCK_S
 
 
-def _alike_tops(samples: Samples) -> int:
-    """Count the runs of samples at the ceiling, beyond the first on either side of zero."""
+def _flat_tops(samples: Samples) -> int:
+    """Count the peaks that are flat at the ceiling, on either side of zero where there are two or more."""
     tops = 0
     for wave in (samples, -samples):
         ceiling = float(wave.max())
         if ceiling < 10 ** (_QUIETEST_CEILING_DBFS / 20):
             continue
-        high = wave >= ceiling - max(_CEILING_WITHIN * ceiling, _PCM_STEP)
-        tops += max(0, int(np.count_nonzero(np.diff(high, prepend=False, append=False))) // 2 - 1)
+        starts, ends = _runs(wave >= ceiling - max(_CEILING_WITHIN * ceiling, _PCM_STEP))
+        lobe_starts, lobe_ends = _runs(wave > 0)
+        lobe = np.searchsorted(lobe_starts, starts, side="right") - 1
+        lengths, widths = ends - starts, lobe_ends[lobe] - lobe_starts[lobe]
+        flat = (lengths >= _FLAT_SAMPLES) & (lengths >= _FLAT_SHARE * widths)
+        alike = int(np.count_nonzero(flat))
+        tops += alike if alike > 1 else 0
     return tops
+
+
+def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First samples of the stretches that are inside, and those after their last."""
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
+    return edges[::2], edges[1::2]
 
 
 def hum(audio: Audio) -> Hum:

@@ -47,7 +47,8 @@ class Thresholds:
         "learning half: 40 sentences skipped are over 0.46; nothing passed over in 6,357 words",
     )
     take_word_errors_most: float = _limit(
-        0.05, "of those tried, the one that an independent recogniser bears out: `lectern bench takes`"
+        0.05,
+        "of those tried, the one that an independent recogniser bears out: `lectern bench takes`",
     )
     take_similarity_least: float = _limit(0.775, "as voice_similarity_least")
     naturalness_least: float = _limit(
