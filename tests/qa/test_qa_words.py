@@ -67,6 +67,26 @@ def test_a_doubled_sentence_is_found() -> None:
     assert report.total.insertions == 9
 
 
+@pytest.mark.parametrize(
+    "said",
+    [  # as Whisper heard sentences of real recordings that were played twice
+        "Fireman wore skins around their waist and across their shoulders. The fireman wore skins "
+        "around their waist and across their shoulders.",
+        "Firemen wore skins a round their waists and over their shoulders the Firemen wore skins "
+        "around their waists and across their shoulders.",
+    ],
+)
+def test_a_double_is_found_where_words_were_misheard(said: str) -> None:
+    text = f"{TEXT} Fire men wore skins around their waists and across their shoulders. Then it ended."
+    assert len(compare(text, heard(f"{TEXT} {said} Then it ended.")).doubled) == 1
+
+
+def test_added_words_that_repeat_nothing_are_no_double() -> None:
+    added = "Nobody came for ever so long that we all went home again."
+    report = compare(TEXT, heard(TEXT.replace("Nobody came for ever so long.", added)))
+    assert report.total.insertions == 6 and not report.doubled
+
+
 def test_whisper_reads_kathleen(minute: Recording) -> None:
     transcript = transcribe(minute.audio)
     report = compare(minute.sentences, transcript)
