@@ -77,7 +77,9 @@ def test_a_doubled_sentence_is_found() -> None:
     ],
 )
 def test_a_double_is_found_where_words_were_misheard(said: str) -> None:
-    text = f"{TEXT} Fire men wore skins around their waists and across their shoulders. Then it ended."
+    text = (
+        f"{TEXT} Fire men wore skins around their waists and across their shoulders. Then it ended."
+    )
     assert len(compare(text, heard(f"{TEXT} {said} Then it ended.")).doubled) == 1
 
 
