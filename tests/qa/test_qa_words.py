@@ -1,11 +1,13 @@
 """Word errors: exact counts on written transcripts, and a low error rate on real speech."""
 
 from itertools import count, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from qa.audio import Audio, resampled
+from qa.audio import ANALYSIS_RATE_HZ, Audio, resampled
+from qa.calibration.bench import Bench, Half
 from qa.calibration.corpus import Clip, Recording, concatenate
 from qa.errors import AlignmentError
 from qa.forced_alignment import align
@@ -14,6 +16,7 @@ from qa.recognisers import HeardWord, Transcript, evidence, transcribe, transcri
 from qa.suspects import weigh_errors
 from qa.words import Kind, compare, count_misheard
 
+SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech"
 TEXT = "The cat sat on the mat. It was a grey day in the old town. Nobody came for ever so long."
 
 
@@ -113,6 +116,19 @@ def test_a_skipped_and_a_repeated_sentence_are_heard(kathleen: list[Clip]) -> No
     report = compare(text, transcribe(concatenate(played).audio))
     assert [m.sentence for m in report.missing] == [4]
     assert [d.sentence for d in report.doubled] == [8]
+
+
+def test_words_said_twice_in_a_breath_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whisper passes over this double, and gives its four seconds to one word."""
+    recording = concatenate(Bench(SPEECH, Path()).narrator(Half.LEARN)[20:24], seed=5)
+    speech = resampled(recording.audio, ANALYSIS_RATE_HZ)
+    words = align(speech, " ".join(recording.sentences))
+    start, end = (round(t * speech.rate_hz) for t in (words[14].start_s, words[26].end_s))
+    twice = np.concatenate([speech.samples[:end], speech.samples[start:]])
+    again = Audio(twice, speech.rate_hz)
+    assert len(transcribe(again).words) > 45
+    monkeypatch.setattr("qa.recognisers._LONGEST_WORD_S", 9.0)
+    assert len(transcribe(again).words) < 40
 
 
 def test_the_second_recogniser_hears_most_words(kathleen: list[Clip]) -> None:
