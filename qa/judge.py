@@ -132,7 +132,7 @@ def judge(
     if not (context.text or context.windows_s or breaks):
         breaks = [OPENING]
     if Question.VOICE in asked:
-        voice_part, found = _judge_voice(speech, transcript, silences, context, settings)
+        voice_part, found = _judge_voice(speech, transcript, context, settings)
         findings += found
     if Question.NATURALNESS in asked:
         natural_part, found = _judge_naturalness(speech, settings)
@@ -207,14 +207,13 @@ def _words_part(
 def _judge_voice(
     speech: Audio,
     transcript: Transcript,
-    silences: Sequence[Pause],
     context: Context,
     settings: Settings,
 ) -> tuple[VoicePart, list[Finding]]:
     track = track_speaker(speech, context.prompt, settings.voice_model)
     contour = pitch(speech)
     base = base_pitch(contour)
-    pace = tempo(transcript.words, silences, speech.duration_s)
+    pace = tempo(transcript.words, speech)
     findings = verdicts.judge_voice(track, settings.limits)
     findings += verdicts.judge_pitch(base, settings.limits)
     findings += verdicts.judge_tempo(pace, settings.limits)
@@ -231,7 +230,7 @@ def _judge_voice(
         base_pitch_hz=base.base_hz,
         median_pitch_hz=contour.median_hz,
         pitch_spread_semitones=contour.spread_semitones,
-        tempo_centre_s=pace.centre_s.tolist(),
+        tempo_centre_s=((pace.start_s + pace.end_s) / 2).tolist(),
         relative_tempo=pace.relative.tolist(),
         tempo=pace.expected_ratio,
     )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from qa.audio import ANALYSIS_RATE_HZ, Audio, Samples, quiet_cuts, resampled
 from qa.errors import MissingModelError
 from qa.phones import load_sphinx
-from qa.signal import pauses, stretch
+from qa.signal import Pause, pauses, stretch
 
 LOOP_COMPRESSION = 2.4
 """gzip ratio of a transcript above which Whisper is looping (Radford et al. 2022, section 4.5)."""
@@ -32,6 +32,7 @@ SPHINX_FRAME_S = 0.01
 _WHISPER_BATCH = 8
 _AGAIN_BEAM = 5
 _GAP_SPEECH_S = 0.9  # two or three words
+_LONGEST_WORD_S = 2.0  # of 13,149 words of real readings the longest takes 1.6 s, pauses left out
 _NO_SPEECH = (
     0.6  # probability of silence above which a stretch holds no words (Radford et al. 2022)
 )
@@ -120,7 +121,8 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
     No sampling, no voice-activity filter, no conditioning on earlier text: the same samples give
     the same words, and one bad stretch cannot spoil the next. A stretch that makes the recogniser
     loop is cut shorter and tried again; so is speech for which it gave no word (tiny.en now and then
-    stops a sentence early).
+    stops a sentence early) or one word only (it likes to pass over what is said twice, and gives the time of
+    it to the word before).
 
     Parameters
     ----------
@@ -141,7 +143,9 @@ def transcribe(audio: Audio, threads: int = 1, beam: int = 1) -> Transcript:
             again, stuck = _retry(speech, segment.seek / 100, group, threads, beam)
             words += again
             loops += stuck
-    words += _heard_in_gaps(speech, words, threads, beam)
+    silences = pauses(speech)
+    words = [w for w in words if _speech_s(w.start_s, w.end_s, silences) <= _LONGEST_WORD_S]
+    words += _heard_in_gaps(speech, words, silences, threads, beam)
     words.sort(key=lambda word: word.start_s)
     return Transcript(tuple(words), _in_seconds(cuts, speech.rate_hz), tuple(loops))
 
@@ -193,11 +197,12 @@ def _retry(
 
 
 def _heard_in_gaps(
-    speech: Audio, words: Sequence[HeardWord], threads: int, beam: int
+    speech: Audio, words: Sequence[HeardWord], silences: Sequence[Pause], threads: int, beam: int
 ) -> list[HeardWord]:
     """Transcribe the stretches of speech that no word was heard in."""
     rate_hz = speech.rate_hz
-    gaps = [(round(a * rate_hz), round(b * rate_hz)) for a, b in _gaps(speech, words)]
+    spans_s = _gaps(words, silences, speech.duration_s)
+    gaps = [(round(a * rate_hz), round(b * rate_hz)) for a, b in spans_s]
     found: list[HeardWord] = []
     for first in range(0, len(gaps), _WHISPER_BATCH):
         group = gaps[first : first + _WHISPER_BATCH]
@@ -210,19 +215,25 @@ def _heard_in_gaps(
     return found
 
 
-def _gaps(speech: Audio, words: Sequence[HeardWord]) -> list[tuple[float, float]]:
+def _gaps(
+    words: Sequence[HeardWord], silences: Sequence[Pause], duration_s: float
+) -> list[tuple[float, float]]:
     """Find stretches between words (s) that hold at least `_GAP_SPEECH_S` of speech."""
-    silences = pauses(speech)
     ends = [0.0, *(w.end_s for w in words)]
-    starts = [*(w.start_s for w in words), speech.duration_s]
+    starts = [*(w.start_s for w in words), duration_s]
     found = []
     for start_s, end_s in zip(ends, starts, strict=True):
-        if not end_s - start_s >= _GAP_SPEECH_S:
-            continue
-        silent = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in silences]
-        if end_s - start_s - sum(max(0.0, s) for s in silent) >= _GAP_SPEECH_S:
+        if _speech_s(start_s, end_s, silences) >= _GAP_SPEECH_S:
             found += _at_most_30_s(start_s, end_s)
     return found
+
+
+def _speech_s(start_s: float, end_s: float, silences: Sequence[Pause]) -> float:
+    """Length of a stretch without its pauses; 0 where it ends before it starts."""
+    if end_s - start_s < _GAP_SPEECH_S:  # nearly all: spares the search
+        return max(0.0, end_s - start_s)
+    silent = [min(p.end_s, end_s) - max(p.start_s, start_s) for p in silences]
+    return end_s - start_s - sum(max(0.0, s) for s in silent)
 
 
 def _at_most_30_s(start_s: float, end_s: float) -> list[tuple[float, float]]:

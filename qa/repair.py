@@ -1,26 +1,20 @@
-"""Repair: which windows get new takes, when to stop, and which take is kept, as data one can look up later.
+"""Repair: when a window is read again, when to stop, and which take is kept, as data one can look up later.
 
 Pure functions; whoever narrates measures the takes (`qa.takes`) and does what is decided here. Only failures
 are read again: what is inconclusive is shown to a person. Voice and words of a take are judged by measures
 that may choose; what proves the book chooses nothing.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from qa.findings import Finding, Question, Verdict
-from qa.report import Report
 from qa.takes import TakeScore
 from qa.thresholds import Thresholds
 
 MAX_TAKES = 4
 """The first reading and three more; beyond, a fault is likely to be in the text or the voice."""
-
-_CURABLE = frozenset({Question.VOICE, Question.WORDS, Question.NATURALNESS, Question.SIGNAL})
-_OF_THE_CHAIN = frozenset({"hum", "dc", "level", "drift", "prompt", "joints"})
-"""Checks whose cause is the voice, the mastering or the chapter as a whole: no new take cures them."""
 
 
 class Action(StrEnum):
@@ -51,37 +45,6 @@ class Decision:
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
         return asdict(self)
-
-
-def failing_windows(report: Report) -> dict[int, list[str]]:
-    """Find the windows of a chapter that a new take may cure, with the reasons.
-
-    Returns
-    -------
-    Reasons by index of the window, in order; a failure over several windows counts for each that it
-    covers for a second or by half its length.
-    """
-    found: dict[int, list[str]] = {}
-    for entry in report.findings:
-        finding = entry.finding()
-        if not _is_curable(finding):
-            continue
-        for k, window in enumerate(report.windows):
-            shared_s = min(finding.end_s, window.end_s) - max(finding.start_s, window.start_s)
-            if shared_s >= min(1.0, (finding.end_s - finding.start_s) / 2):
-                found.setdefault(k, []).append(finding.reason)
-    return dict(sorted(found.items()))
-
-
-def _is_curable(finding: Finding) -> bool:
-    failed = finding.verdict is Verdict.FAIL and finding.is_placed
-    return failed and finding.question in _CURABLE and finding.check not in _OF_THE_CHAIN
-
-
-def touched_joints(replaced: Collection[int], windows: int) -> list[int]:
-    """Joints to be judged again after windows were replaced; joint k lies between windows k and k + 1."""
-    sides = {joint for k in replaced for joint in (k - 1, k)}
-    return sorted(joint for joint in sides if 0 <= joint < windows - 1)
 
 
 def faults(score: TakeScore, limits: Thresholds) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import percentile_filter
 from scipy.signal import welch
 from scipy.stats import mannwhitneyu
 
@@ -23,10 +24,13 @@ SILENCE_DBFS = -100.0
 
 NOISE_SPAN_S, NOISE_STEP_S = 8.0, 2.0
 
+BAND_HOP_S = 0.016
+"""From one frame of `band_powers` to the next."""
+
 _CHUNK_S = 30.0
-_NOISE_HOP_S = 0.016
 _PAUSE_BELOW_SPEECH_DB = 32.0
 _SHORTEST_PAUSE_S = 0.15
+_LOCAL_S, _FINE_S = 3.0, 0.01
 _BRIDGE_S = 0.06  # a louder spike this short inside a pause does not end it
 _CEILING_BLOCK_S = 4.0
 _CEILING_WITHIN, _PCM_STEP = 0.001, 2.0**-15
@@ -116,9 +120,7 @@ def pauses(audio: Audio) -> list[Pause]:
     the lower quarter between the noise floor and speech where the room is noisy.
     """
     frames = frame_levels(audio)
-    silent = frames < _silence_thresholds(frames)
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
-    starts, ends = edges[::2], edges[1::2]
+    starts, ends = _edges(frames < _silence_thresholds(frames))
     found: list[Pause] = []
     for start, end in zip(starts * FRAME_S, ends * FRAME_S, strict=True):
         if found and start - found[-1].end_s <= _BRIDGE_S + 1e-9:
@@ -126,6 +128,34 @@ def pauses(audio: Audio) -> list[Pause]:
         else:
             found.append(Pause(float(start), float(end)))
     return [p for p in found if p.duration_s >= _SHORTEST_PAUSE_S - 1e-9]
+
+
+def local_pauses(audio: Audio) -> list[Pause]:
+    """Find stretches of at least 0.15 s that are quiet beside the three seconds around them.
+
+    For the time that speech takes: `pauses` looks for silence, and misses the pauses of a stretch whose room
+    is louder than that of its surroundings.
+    """
+    frame = round(_FINE_S * audio.rate_hz)
+    frames = decibels(frame_rms(audio.samples, frame))
+    coarse = frames[: len(frames) // 4 * 4].reshape(-1, 4).mean(axis=1)
+    if not len(coarse):
+        return []
+    size = round(_LOCAL_S / (4 * _FINE_S))
+    low, high = (percentile_filter(coarse, rank, size) for rank in (8, 92))
+    high = np.maximum(high, np.percentile(frames, 92) - 12.0)
+    quiet = np.repeat(np.maximum(high - 36.0, low + 0.55 * (high - low)), 4)
+    starts, ends = _edges(frames[: len(quiet)] < quiet)
+    found = [
+        Pause(float(a * _FINE_S), float(b * _FINE_S)) for a, b in zip(starts, ends, strict=True)
+    ]
+    return [p for p in found if p.duration_s >= _SHORTEST_PAUSE_S - 1e-9]
+
+
+def _edges(silent: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First frames of the silent stretches, and those after their last."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
+    return edges[::2], edges[1::2]
 
 
 def _silence_thresholds(frames: Floats) -> Floats:
@@ -241,30 +271,35 @@ def track_noise(audio: Audio) -> NoiseTrack:
     The floor of a band is the 10th percentile of its power in the span (minimum statistics, after
     Martin 2001, simplified): speech leaves every band now and then, noise does not.
     """
-    power = np.concatenate([band_power(part) for part in _whole_hops(audio)])
-    per_s = 1.0 / _NOISE_HOP_S
+    power = band_powers(audio)
+    per_s = 1.0 / BAND_HOP_S
     span, step = min(len(power), round(NOISE_SPAN_S * per_s)), round(NOISE_STEP_S * per_s)
     starts = np.arange(0, max(1, len(power) - span + 1), step)
     floor = np.array([np.percentile(power[s : s + span], 10, axis=0).sum() for s in starts])
     total = power.sum(axis=1)
     loud = np.array([np.percentile(total[s : s + span], 90) for s in starts])
     margin = 10 * np.log10((loud + 1e-12) / (floor + 1e-12))
-    centre_s: Floats = (starts.astype(np.float64) + span / 2) * _NOISE_HOP_S
+    centre_s: Floats = (starts.astype(np.float64) + span / 2) * BAND_HOP_S
     return NoiseTrack(centre_s, margin, 10 * np.log10(loud + 1e-12))
 
 
 def _whole_hops(audio: Audio) -> Iterator[Audio]:
     """Chunks of whole analysis hops; the last is at least one frame long."""
-    hop = round(_NOISE_HOP_S * audio.rate_hz)
-    size = round(_CHUNK_S / _NOISE_HOP_S) * hop
+    hop = round(BAND_HOP_S * audio.rate_hz)
+    size = round(_CHUNK_S / BAND_HOP_S) * hop
     for start in range(0, max(1, len(audio.samples) - 2 * hop), size):
         part = audio.samples[start : start + size + hop]
         yield Audio(np.pad(part, (0, max(0, 2 * hop - len(part)))), audio.rate_hz)
 
 
+def band_powers(audio: Audio) -> Floats:
+    """Mean-square level of each band and frame of a recording of any length, half a minute at a time."""
+    return np.concatenate([band_power(part) for part in _whole_hops(audio)])
+
+
 def band_power(part: Audio) -> Floats:
     """Mean-square level of each band and frame, full scale 1.0: (frame, band)."""
-    hop = round(_NOISE_HOP_S * part.rate_hz)
+    hop = round(BAND_HOP_S * part.rate_hz)
     frames = np.lib.stride_tricks.sliding_window_view(part.samples, 2 * hop)[::hop]
     window = np.hanning(2 * hop)
     power = np.abs(np.fft.rfft(frames * window, axis=1)) ** 2 * (2 / (window**2).sum() / (2 * hop))

@@ -17,7 +17,7 @@ from rapidfuzz.distance import Levenshtein
 from qa.audio import Audio
 from qa.phones import phones
 from qa.places import Suspect
-from qa.rate import expected_s, tempo
+from qa.rate import expected_s, pace
 from qa.recognisers import Transcript, evidence, hear_again
 from qa.signal import Pause, pauses, stretch
 from qa.text import printed_words
@@ -173,9 +173,9 @@ def _with_time(
     if not any(gone):
         return list(suspects)
     silences = pauses(audio)
-    pace = tempo(transcript.words, silences, audio.duration_s).expected_ratio
+    ratio = pace(transcript.words, silences, audio.duration_s)
     return [
-        replace(suspect, unspoken_share=_unspoken_share(report, region, silences, pace))
+        replace(suspect, unspoken_share=_unspoken_share(report, region, silences, ratio))
         if left_out
         else suspect
         for suspect, region, left_out in zip(suspects, regions, gone, strict=True)
@@ -183,7 +183,7 @@ def _with_time(
 
 
 def _unspoken_share(
-    report: WordReport, region: _Region, silences: Sequence[Pause], pace: float
+    report: WordReport, region: _Region, silences: Sequence[Pause], ratio: float
 ) -> float | None:
     """Share of the expected time of the words left out that the words around them leave no room for.
 
@@ -193,11 +193,11 @@ def _unspoken_share(
     before = [w for w in report.alignment[: region.start] if w.heard][-_AROUND:]
     after = [w for w in report.alignment[region.end :] if w.heard][:_AROUND]
     around = [*before, *after]
-    if len(before) < 2 or len(after) < 2 or not pace > 0:
+    if len(before) < 2 or len(after) < 2 or not ratio > 0:
         return None
     start_s, end_s = around[0].start_s, around[-1].end_s
     silent_s = sum(max(0.0, min(p.end_s, end_s) - max(p.start_s, start_s)) for p in silences)
-    spoken_s = (end_s - start_s - silent_s) * pace
+    spoken_s = (end_s - start_s - silent_s) * ratio
     heard_s = expected_s([w.heard for w in (*around, *region.words) if w.heard])
     missing_s = expected_s([w.expected for w in region.words if w.kind is Kind.DELETION])
     return 1.0 - (spoken_s - heard_s) / max(missing_s, 0.1)

@@ -11,7 +11,6 @@ from qa.naturalness import EXCERPT_S, Naturalness
 from qa.pitch import SPAN_S as PITCH_SPAN_S
 from qa.pitch import STEP_S as PITCH_STEP_S
 from qa.pitch import BasePitch
-from qa.rate import SPAN_S as TEMPO_SPAN_S
 from qa.rate import Tempo
 from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
 from qa.speaker_track import WINDOW_S, SpeakerTrack
@@ -24,10 +23,16 @@ Floats = NDArray[np.float64]
 def _runs(
     bad: NDArray[np.bool_], centre_s: Floats, span_s: float
 ) -> list[tuple[float, float, list[int]]]:
-    """Merge failing spans that touch: (start_s, end_s, their indices)."""
+    """Merge failing spans of one length that touch: (start_s, end_s, their indices)."""
+    return _merged(bad, centre_s - span_s / 2, centre_s + span_s / 2)
+
+
+def _merged(
+    bad: NDArray[np.bool_], starts_s: Floats, ends_s: Floats
+) -> list[tuple[float, float, list[int]]]:
     runs: list[tuple[float, float, list[int]]] = []
     for k in np.flatnonzero(bad):
-        start_s, end_s = float(centre_s[k] - span_s / 2), float(centre_s[k] + span_s / 2)
+        start_s, end_s = float(starts_s[k]), float(ends_s[k])
         if runs and start_s <= runs[-1][1]:
             runs[-1] = (runs[-1][0], end_s, [*runs[-1][2], int(k)])
         else:
@@ -136,13 +141,12 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
 def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
     """Judge spans read faster or slower than the rest of the recording, if it is long enough to have one."""
     most = limits.tempo_change_most_share
-    if len(tempo.centre_s) == 0 or tempo.centre_s[-1] + TEMPO_SPAN_S / 2 < limits.tempo_least_s:
+    if len(tempo.end_s) == 0 or tempo.end_s[-1] < limits.tempo_least_s:
         return []
-    with np.errstate(invalid="ignore"):
-        change = np.log(tempo.relative)
-        bad = np.abs(change) > np.log1p(most)
+    change = np.log(tempo.relative)
+    bad = np.abs(change) > np.log1p(most)
     findings = []
-    for start_s, end_s, ks in _runs(bad, tempo.centre_s, TEMPO_SPAN_S):
+    for start_s, end_s, ks in _merged(bad, tempo.start_s, tempo.end_s):
         worst = float(np.expm1(max(change[ks], key=abs)))
         way = "faster" if worst > 0 else "slower"
         reason = f"read {abs(worst):.0%} {way} than the rest of the recording"

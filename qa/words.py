@@ -318,31 +318,45 @@ def _missing(
 
 
 def _doubled(alignment: Sequence[AlignedWord]) -> list[Stretch]:
-    """Find inserted runs that repeat what stands right before or right after them."""
+    """Find places with added words that some run of the text explains if it was read twice."""
     found: list[Stretch] = []
     start = 0
     while start < len(alignment):
-        if alignment[start].kind is not Kind.INSERTION:
+        if alignment[start].kind is Kind.HIT:
             start += 1
             continue
         end = start
-        while end < len(alignment) and alignment[end].kind is Kind.INSERTION:
+        while end < len(alignment) and alignment[end].kind is not Kind.HIT:
             end += 1
-        run = [w.heard for w in alignment[start:end]]
-        if len(run) >= SHORTEST_RUN and _repeats(alignment, start, end, run):
-            first, last = alignment[start], alignment[end - 1]
-            found.append(Stretch(first.sentence, " ".join(run), first.start_s, last.end_s))
+        heard = [w for w in alignment[start:end] if w.heard]
+        added = len(heard) - sum(bool(w.expected) for w in alignment[start:end])
+        if added >= SHORTEST_RUN and _is_read_twice(alignment, start, end, added):
+            text = " ".join(w.heard for w in heard)
+            found.append(Stretch(heard[0].sentence, text, heard[0].start_s, heard[-1].end_s))
         start = end
     return found
 
 
-def _repeats(alignment: Sequence[AlignedWord], start: int, end: int, run: Sequence[str]) -> bool:
-    before = [w.expected for w in alignment[max(0, start - 2 * len(run)) : start] if w.expected]
-    after = [w.expected for w in alignment[end : end + 2 * len(run)] if w.expected]
-    near = (before[-len(run) :], after[: len(run)])
-    return any(
-        Levenshtein.normalized_similarity(run, other) >= MISSING_SHARE for other in near if other
+def _is_read_twice(alignment: Sequence[AlignedWord], start: int, end: int, added: int) -> bool:
+    """Tell whether the text around a place, with one run of it doubled, is about what was heard.
+
+    Compared letter by letter, since a name is seldom heard alike twice; a run may begin and end within a
+    sentence, since the alignment may set a double apart anywhere.
+    """
+    before, inside, after = (
+        [w.expected for w in alignment[max(0, first) : last] if w.expected]
+        for first, last in ((start - added - 2, start), (start, end), (end, end + added + 2))
     )
+    text = [*before, *inside, *after]
+    heard = "".join([*before, *(w.heard for w in alignment[start:end]), *after])
+    for run in range(max(SHORTEST_RUN, added - 1), added + 3):
+        for at in range(run, len(text) + 1):
+            twice = text[at - run : at]
+            whole = "".join([*text[:at], *twice, *text[at:]])
+            most = round((1 - MISSING_SHARE) * len("".join(twice)))
+            if Levenshtein.distance(whole, heard, score_cutoff=most) <= most:
+                return True
+    return False
 
 
 def count_misheard(report: WordReport) -> list[Misheard]:

@@ -96,12 +96,12 @@ def clean_words(bench: Bench, half: Half, section: Section) -> Row:
 def clean_tempo(bench: Bench, half: Half, section: Section) -> Row:
     """Judge the tempo of an undamaged section."""
     words = bench.heard(section).words
-    pace = tempo(words, pauses(section.speech), section.duration_s)
-    known = np.abs(np.log(pace.relative[np.isfinite(pace.relative)]))
+    speech = section.speech
+    pace = tempo(words, speech)
     return Row(
         "clean tempo", half, section.name, hours=section.duration_s / 3600,
         alarms=_alarms(verdicts.judge_tempo(pace, LIMITS)),
-        figures={"most": float(known.max()) if len(known) else 0.0},
+        figures={"most": float(np.abs(np.log(pace.relative)).max(initial=0.0))},
     )  # fmt: skip
 
 

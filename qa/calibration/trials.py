@@ -168,12 +168,13 @@ def tempo_trial(bench: Bench, half: Half, case: int) -> Row:
     damaged = damages.change_speed(section.recording, _rng("tempo", half, case))
     longer_s = damaged.audio.duration_s - section.duration_s
     first_s, last_s = max(0.0, damaged.start_s - 1.5), damaged.end_s + 1.5
-    again = transcribe(stretch(damaged.audio, first_s, last_s))
+    speech = resampled(damaged.audio, ANALYSIS_RATE_HZ)
+    again = transcribe(stretch(speech, first_s, last_s))
     words = _words_patched(bench.heard(section).words, again, first_s, last_s, longer_s)
-    pace = tempo(words, pauses(damaged.audio), damaged.audio.duration_s)
-    inside = np.abs(pace.centre_s - (damaged.start_s + damaged.end_s) / 2) < 10.0
+    pace = tempo(words, speech)
+    inside = (pace.start_s < damaged.end_s - 5.0) & (pace.end_s > damaged.start_s + 5.0)
     found = overlapping(verdicts.judge_tempo(pace, LIMITS), ["tempo"], damaged)
-    most = np.nanmax(np.abs(np.log(pace.relative[inside])))
+    most = np.abs(np.log(pace.relative[inside])).max(initial=0.0)
     return _row("tempo", half, case, found, most=float(most))
 
 

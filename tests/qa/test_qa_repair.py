@@ -4,9 +4,7 @@ import pytest
 
 from qa.audio import resampled
 from qa.calibration.corpus import Clip, concatenate, read_clip
-from qa.findings import Finding, Question, Verdict
-from qa.repair import Action, decide, failing_windows, touched_joints
-from qa.report import Report, Source, verdict_parts
+from qa.repair import Action, decide
 from qa.takes import TakeScore, prove_take, score_take
 from qa.thresholds import Thresholds
 
@@ -15,52 +13,6 @@ GOOD = TakeScore(0, 40, 0.9)
 TWO_WRONG = TakeScore(4, 40, 0.9)
 STRANGER = TakeScore(0, 40, 0.5)
 CLICKING = TakeScore(3, 40, 0.95, ("1 clicks",))
-
-
-def finding(
-    check: str, start_s: float, end_s: float, question: Question = Question.WORDS,
-    verdict: Verdict = Verdict.FAIL,
-) -> Finding:  # fmt: skip
-    return Finding(question, check, verdict, check, start_s, end_s, 1.0, 0.0, "x")
-
-
-def report(*findings: Finding) -> Report:
-    windows = [(0.0, 20.0), (20.0, 40.0), (40.0, 60.0)]
-    return Report(
-        source=Source(
-            name="", duration_s=60.0, rate_hz=16_000, pcm_sha256="", text_sha256=None,
-            prompt_sha256=None,
-        ),
-        words=None, voice=None, naturalness=None, signal=None, spec=None, thresholds={}, models={},
-        **verdict_parts(list(Question), windows, findings),
-    )  # fmt: skip
-
-
-def test_windows_with_failures_a_take_can_cure_are_read_again() -> None:
-    found = failing_windows(
-        report(
-            finding("omission", 25.0, 25.3),
-            finding("speaker", 18.0, 22.0, Question.VOICE),
-            finding("dead_air", 45.0, 47.0, Question.SIGNAL, Verdict.INCONCLUSIVE),
-            finding("hum", 0.0, 60.0, Question.SIGNAL),
-            finding("prompt", 0.0, 60.0, Question.VOICE),
-            finding("rms", 0.0, 60.0, Question.SPEC),
-        )
-    )
-    assert found == {0: ["speaker"], 1: ["speaker", "omission"]}
-
-
-def test_a_click_at_the_very_border_belongs_to_its_window() -> None:
-    assert failing_windows(report(finding("click", 19.97, 20.07, Question.SIGNAL))) == {
-        1: ["click"]
-    }
-
-
-def test_joints_of_the_neighbours_are_judged_again() -> None:
-    assert touched_joints([0], 5) == [0]
-    assert touched_joints([2, 3], 5) == [1, 2, 3]
-    assert touched_joints([4], 5) == [3]
-    assert touched_joints([0], 1) == []
 
 
 def test_a_faultless_take_is_accepted_at_once() -> None:

@@ -1,11 +1,13 @@
 """Word errors: exact counts on written transcripts, and a low error rate on real speech."""
 
 from itertools import count, pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from qa.audio import Audio, resampled
+from qa.audio import ANALYSIS_RATE_HZ, Audio, resampled
+from qa.calibration.bench import Bench, Half
 from qa.calibration.corpus import Clip, Recording, concatenate
 from qa.errors import AlignmentError
 from qa.forced_alignment import align
@@ -14,6 +16,7 @@ from qa.recognisers import HeardWord, Transcript, evidence, transcribe, transcri
 from qa.suspects import weigh_errors
 from qa.words import Kind, compare, count_misheard
 
+SPEECH = Path(__file__).parents[3] / "shared" / "data" / "speech"
 TEXT = "The cat sat on the mat. It was a grey day in the old town. Nobody came for ever so long."
 
 
@@ -67,6 +70,28 @@ def test_a_doubled_sentence_is_found() -> None:
     assert report.total.insertions == 9
 
 
+@pytest.mark.parametrize(
+    "said",
+    [  # as Whisper heard sentences of real recordings that were played twice
+        "Fireman wore skins around their waist and across their shoulders. The fireman wore skins "
+        "around their waist and across their shoulders.",
+        "Firemen wore skins a round their waists and over their shoulders the Firemen wore skins "
+        "around their waists and across their shoulders.",
+    ],
+)
+def test_a_double_is_found_where_words_were_misheard(said: str) -> None:
+    text = (
+        f"{TEXT} Fire men wore skins around their waists and across their shoulders. Then it ended."
+    )
+    assert len(compare(text, heard(f"{TEXT} {said} Then it ended.")).doubled) == 1
+
+
+def test_added_words_that_repeat_nothing_are_no_double() -> None:
+    added = "Nobody came for ever so long that we all went home again."
+    report = compare(TEXT, heard(TEXT.replace("Nobody came for ever so long.", added)))
+    assert report.total.insertions == 6 and not report.doubled
+
+
 def test_whisper_reads_kathleen(minute: Recording) -> None:
     transcript = transcribe(minute.audio)
     report = compare(minute.sentences, transcript)
@@ -91,6 +116,19 @@ def test_a_skipped_and_a_repeated_sentence_are_heard(kathleen: list[Clip]) -> No
     report = compare(text, transcribe(concatenate(played).audio))
     assert [m.sentence for m in report.missing] == [4]
     assert [d.sentence for d in report.doubled] == [8]
+
+
+def test_words_said_twice_in_a_breath_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whisper passes over this double, and gives its four seconds to one word."""
+    recording = concatenate(Bench(SPEECH, Path()).narrator(Half.LEARN)[20:24], seed=5)
+    speech = resampled(recording.audio, ANALYSIS_RATE_HZ)
+    words = align(speech, " ".join(recording.sentences))
+    start, end = (round(t * speech.rate_hz) for t in (words[14].start_s, words[26].end_s))
+    twice = np.concatenate([speech.samples[:end], speech.samples[start:]])
+    again = Audio(twice, speech.rate_hz)
+    assert len(transcribe(again).words) > 45
+    monkeypatch.setattr("qa.recognisers._LONGEST_WORD_S", 9.0)
+    assert len(transcribe(again).words) < 40
 
 
 def test_the_second_recogniser_hears_most_words(kathleen: list[Clip]) -> None:
