@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from generation.mastering.dynamics import Limiter
 from qa.audio import Audio
 from qa.calibration.corpus import Clip, Recording, concatenate, read_clip
 from qa.calibration.damages import (
@@ -47,6 +48,14 @@ def test_clipping_is_found_at_any_level(minute: Recording) -> None:
     assert overlapping(clipping_findings(damaged.audio), ["clipping"], damaged)
     quiet = Audio(damaged.audio.samples * np.float32(0.2), damaged.audio.rate_hz)
     assert overlapping(clipping_findings(quiet), ["clipping"], damaged)
+
+
+def test_a_limiter_does_not_clip(minute: Recording) -> None:
+    """It brings many peaks to one level, but leaves them round: 9 dB of it, where clipping at 3 is found."""
+    rate_hz = minute.audio.rate_hz
+    limiter = Limiter(20 * np.log10(np.abs(minute.audio.samples).max()) - 9, rate_hz)
+    limited = np.concatenate([limiter.push(minute.audio.samples), limiter.finish()])
+    assert clipping_findings(Audio(limited, rate_hz)) == []
 
 
 def test_noise_and_dead_air_are_found(minute: Recording) -> None:
