@@ -3,12 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
+
+if TYPE_CHECKING:
+    from generation.rendering import Renderer
+    from qa.audio import Audio
 
 longform = typer.Typer(help="Measure speech continued for long.", no_args_is_help=True)
 
@@ -52,7 +56,7 @@ def _writable_flac(out: Path) -> None:
         raise typer.Exit(Exit.USAGE)
 
 
-def _renderer(voice: str):  # type: ignore[no-untyped-def]
+def _renderer(voice: str) -> "Renderer":
     from flows.factory.studio import default_device
     from generation.voices import house_voices, load_cast
 
@@ -63,7 +67,7 @@ def _renderer(voice: str):  # type: ignore[no-untyped-def]
     return load_cast(voices[voice], default_device()).renderer
 
 
-def _voice_prompt(renderer):  # type: ignore[no-untyped-def]
+def _voice_prompt(renderer: "Renderer") -> "Audio":
     from generation.rates import SAMPLE_RATE_HZ
     from qa.audio import Audio
 

@@ -146,7 +146,7 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Scores of (B, N) waveforms within their band."""
         whole = waveforms.shape[1] // self.period * self.period
-        x = waveforms[:, None, :whole].unflatten(2, (-1, self.period))
+        x = waveforms[:, :whole].reshape(len(waveforms), 1, -1, self.period)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
         scores: Tensor = self.judge(x)
