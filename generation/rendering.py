@@ -8,7 +8,7 @@ import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -182,7 +182,11 @@ class Renderer:
             torch.tensor(frames, device=self.device),
             torch.tensor([reading.seed for reading in rows], device=self.device),
         )
-        return fill(self.model, batch, self.decoding)
+        # Without text there is nothing to be guided by, and guidance would cost the same pass twice.
+        told = any(len(reading.units) for reading in readings)
+        return fill(
+            self.model, batch, self.decoding if told else replace(self.decoding, guidance=0.0)
+        )
 
 
 def hand_back_memory() -> None:

@@ -3,12 +3,16 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
+
+if TYPE_CHECKING:
+    from generation.rendering import Renderer
+    from qa.audio import Audio
 
 longform = typer.Typer(help="Measure speech continued for long.", no_args_is_help=True)
 
@@ -52,21 +56,34 @@ def _writable_flac(out: Path) -> None:
         raise typer.Exit(Exit.USAGE)
 
 
-def _speaker(voice: str):  # type: ignore[no-untyped-def]
+def _renderer(voice: str) -> "Renderer":
     from flows.factory.studio import default_device
-    from flows.measure.longform import Speaker
-    from generation.longform.model import load_textless
-    from generation.tokenizer.model import load_tokenizer
-    from generation.voices import WEIGHTS, house_voices, load_cast
+    from generation.voices import house_voices, load_cast
 
     voices = house_voices()
     if voice not in voices:
         console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
         raise typer.Exit(Exit.USAGE)
-    device = default_device()
+    return load_cast(voices[voice], default_device()).renderer
+
+
+def _voice_prompt(renderer: "Renderer") -> "Audio":
+    from generation.rates import SAMPLE_RATE_HZ
+    from qa.audio import Audio
+
+    return Audio(renderer.codec.decode(renderer.prompt.codes, 0), SAMPLE_RATE_HZ)
+
+
+def _speaker(voice: str):  # type: ignore[no-untyped-def]
+    from flows.measure.longform import Speaker
+    from generation.longform.model import load_textless
+    from generation.tokenizer.model import load_tokenizer
+    from generation.voices import WEIGHTS
+
+    renderer = _renderer(voice)
     return Speaker(
-        load_textless()[0].to(device),
-        load_cast(voices[voice], device).renderer,
+        load_textless()[0].to(renderer.device),
+        renderer,
         load_tokenizer(WEIGHTS / "tokenizer.safetensors"),
     )
 
@@ -117,8 +134,6 @@ def run(
     from flows.measure.longform_layout import long_examples
     from flows.measure.longform_plots import draw_run, run_tables
     from generation.longform.model import load_textless
-    from generation.rates import SAMPLE_RATE_HZ
-    from qa.audio import Audio
     from qa.errors import QAError
 
     try:
@@ -126,13 +141,12 @@ def run(
         models = {"SpeechSSM": speaker.model}
         if baseline:
             models["Transformer"] = load_textless(baseline)[0]
-        spoken = speaker.renderer.codec.decode(speaker.renderer.prompt.codes, 0)
         done = run_longform(
             list(long_examples(examples)),
             models,
             speaker.renderer,
             speaker.tokenizer,
-            Audio(spoken, SAMPLE_RATE_HZ),
+            _voice_prompt(speaker.renderer),
             out,
             seed,
             continuations,
@@ -143,6 +157,31 @@ def run(
     draw_run(done, out)
     (out / "tables.md").write_text(run_tables(done), "utf-8")
     print(json.dumps(done.to_json()) if as_json else run_tables(done))
+
+
+@longform.command()
+def drift(
+    recordings: Annotated[list[Path], typer.Argument(help="Finished recordings of one voice.")],
+    out: Annotated[Path, typer.Option(help="Folder of table and plot.")],
+    voice: Annotated[str, typer.Option(help="The house voice that should speak.")] = "joe",
+    as_json: Json = False,
+) -> None:
+    """Measure how far sound and voice of finished recordings drift with length."""
+    from flows.measure.longform_plots import draw_drift, drift_table
+    from flows.measure.longform_scores import Drift
+    from qa.audio import read_audio
+    from qa.errors import QAError
+    from qa.speaker import embed
+
+    try:
+        wanted = embed(_voice_prompt(_renderer(voice)))
+        done = [Drift.of(path.stem, read_audio(path), wanted) for path in recordings]
+    except (LecternError, QAError) as error:
+        raise failed(error) from error
+    out.mkdir(parents=True, exist_ok=True)
+    draw_drift(done, out)
+    (out / "drift.md").write_text(drift_table(done), "utf-8")
+    print(json.dumps([asdict(each) for each in done]) if as_json else drift_table(done))
 
 
 @longform.command()

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import soundfile
 
 from flows.measure.longform_layout import LongExample
-from flows.measure.longform_scores import Scores, score
+from flows.measure.longform_scores import Scores, repeated_tokens, score
 from generation.errors import VoicePromptError
 from generation.longform.continuation import LEAST_PROMPT_S, Continuation, prompt_seed
 from generation.longform.endless import Ints, endless_tokens
@@ -162,12 +162,16 @@ def perplexities(streams: Sequence[Ints], models: dict[str, TextlessSpeech]) -> 
 
 @dataclass(frozen=True)
 class LongformRun:
-    """All that a run measured: scores of each recording, perplexities of real and of continued tokens."""
+    """All that a run measured: scores of each recording, perplexities of real and of continued tokens.
+
+    `repeated`: share of repeated 4-grams of tokens in every 4 minutes of every example, continued or not.
+    """
 
     real: tuple[Scores, ...]
     continued: tuple[Scores, ...]
     foreseen: Perplexities
     own: tuple[Curve, ...]
+    repeated: tuple[float, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain JSON values."""
@@ -220,7 +224,8 @@ def run(
         Curve(f"continued by {name}", binned([token_losses(model, each) for each in said[name]]))
         for name, model in models.items()
     )
-    done = LongformRun(tuple(real), tuple(continued), Perplexities.of(losses), own)
+    repeated = tuple(share for each in tokens.values() for share in repeated_tokens(each))
+    done = LongformRun(tuple(real), tuple(continued), Perplexities.of(losses), own, repeated)
     (out / "scores.json").write_text(json.dumps(done.to_json(), indent=1) + "\n", "utf-8")
     return done
 
@@ -288,16 +293,17 @@ class _Desk:
 
     def real(self, example: LongExample, tokens: Ints) -> Scores:
         made = Continued(example.audio, tokens, tokens_to_s(len(tokens)))
-        return self.score(f"real: {example.name}", made, example)
+        return self.score(f"real: {example.name}", made, example, PROMPT_S)
 
-    def score(self, name: str, made: Continued, example: LongExample) -> Scores:
+    def score(
+        self, name: str, made: Continued, example: LongExample, prompt_s: float = 0.0
+    ) -> Scores:
         path = self._at("scores", f"{name.replace(': ', '/')}.json")
         if not path.is_file():
             self._report(f"scoring {name}")
             audio = read_audio(made.path)
-            scores = score(
-                name, audio, made.tokens, self._voice, _prompt_text(example), _coherence()
-            )
+            text = _prompt_text(example)
+            scores = score(name, audio, made.tokens, self._voice, text, _coherence(), prompt_s)
             path.write_text(json.dumps(scores.to_json()), "utf-8")
         return Scores(**json.loads(path.read_text("utf-8")))
 

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from flows.measure.longform import BIN_S, Curve, LongformRun, Perplexities
-from flows.measure.longform_scores import Scores
+from flows.measure.longform_scores import Drift, Scores, change
 
 Row = Sequence[str]
 
 SEGMENT_MIN = 4
 """Minutes of a training segment, marked in the plots."""
+
+
+_CHANGE = "its change in 16 min"
 
 
 def table(heading: Row, rows: Sequence[Row]) -> str:
@@ -23,6 +26,28 @@ def table(heading: Row, rows: Sequence[Row]) -> str:
 
 def _given(values: Sequence[float], form: str = ".2f") -> str:
     return format(float(np.mean(values)), form) if values else "–"
+
+
+def _change(centre_s: Sequence[float], values: Sequence[float]) -> str:
+    found = change(centre_s, values)
+    return f"{found.estimate:+.3f} ± {found.high - found.estimate:.3f}" if found else "–"
+
+
+def drift_table(recordings: Sequence[Drift]) -> str:
+    """Lay out how finished recordings hold up."""
+    heading = ["recording", "minutes", "DNSMOS", _CHANGE, "similarity", _CHANGE]
+    rows = [
+        [
+            drift.name,
+            f"{drift.duration_s / 60:.1f}",
+            _given(drift.dnsmos),
+            _change(drift.centre_s, drift.dnsmos),
+            _given(drift.speaker, ".3f"),
+            _change(drift.centre_s, drift.speaker),
+        ]
+        for drift in recordings
+    ]
+    return table(heading, rows)
 
 
 def run_tables(done: LongformRun) -> str:
@@ -52,7 +77,7 @@ def _ratio(values: Sequence[float]) -> str:
 
 def _score_table(done: LongformRun) -> str:
     heading = [
-        "recording", "minutes", "DNSMOS", "its change in 16 min", "similarity", "its change in 16 min",
+        "recording", "minutes", "DNSMOS", _CHANGE, "similarity", _CHANGE,
         "speech, %", "repeated 4-grams of tokens, %", "of words, %", "words a minute",
     ]  # fmt: skip
     rows = [
@@ -60,9 +85,9 @@ def _score_table(done: LongformRun) -> str:
             scores.name,
             f"{scores.duration_s / 60:.1f}",
             _given(scores.dnsmos),
-            f"{scores.slope(scores.dnsmos):+.3f}",
+            _change(scores.centre_s, scores.dnsmos),
             _given(scores.speaker, ".3f"),
-            f"{scores.slope(scores.speaker):+.3f}",
+            _change(scores.centre_s, scores.speaker),
             f"{100 * scores.speech:.0f}",
             f"{100 * max(scores.repeated_tokens):.1f}",
             f"{100 * max(scores.repeated_words):.1f}",
@@ -70,12 +95,11 @@ def _score_table(done: LongformRun) -> str:
         ]
         for scores in (*done.real, *done.continued)
     ]
-    real = [share for scores in done.real for share in scores.repeated_tokens]
     said = [share for scores in done.real for share in scores.repeated_words]
     note = (
-        "Repetitions are those of the worst stretch of 4 minutes; real speech's 95th percentile over its "
-        f"stretches: {100 * np.percentile(real, 95):.1f} % of tokens' 4-grams, "
-        f"{100 * np.percentile(said, 95):.1f} % of words'.\n"
+        "Repetitions are those of the worst stretch of 4 minutes. Real speech's 95th percentile: "
+        f"{100 * np.percentile(done.repeated, 95):.1f} % of tokens' 4-grams (in {len(done.repeated)}), "
+        f"{100 * np.percentile(said, 95):.1f} % of words' ({len(said)}).\n"
     )
     return table(heading, rows) + "\n" + note
 
@@ -109,6 +133,25 @@ def draw_perplexities(done: Perplexities, out: Path) -> None:
     _draw_curves(axis, done.curves)
     axis.legend(fontsize=8)
     figure.savefig(out / "perplexity.png", dpi=90)
+    pyplot.close(figure)
+
+
+def draw_drift(recordings: Sequence[Drift], out: Path) -> None:
+    """Draw naturalness and similarity over time as `drift.png`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(2, 1, figsize=(9, 5), layout="constrained", sharex=True)
+    for drift in recordings:
+        minutes = np.array(drift.centre_s) / 60
+        axes[0].plot(minutes, drift.dnsmos, label=drift.name, linewidth=0.7)
+        axes[1].plot(minutes, drift.speaker, label=drift.name, linewidth=0.7)
+    axes[0].set(title="DNSMOS OVRL of 9 s excerpts", ylim=(1, 4))
+    axes[1].set(title="GE2E cosine to the voice prompt", xlabel="minutes", ylim=(0, 1))
+    axes[1].legend(fontsize=7)
+    figure.savefig(out / "drift.png", dpi=90)
     pyplot.close(figure)
 
 

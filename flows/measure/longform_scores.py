@@ -5,13 +5,14 @@ with DNSMOS for the listeners and GE2E for its speaker embedding). What the pape
 has the same shape here, not the same scale.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import linregress, t
 
 from generation.longform.endless import Ints
 from generation.longform.perplexity import repeated_share
@@ -20,9 +21,14 @@ from qa.audio import ANALYSIS_RATE_HZ, Audio, resampled
 from qa.naturalness import EXCERPT_S, naturalness
 from qa.recognisers import transcribe
 from qa.speaker import Embeddings, embed, similarity
+from qa.statistics import CONFIDENCE, Interval
 
-EXCERPT_STEP_S = 30.0
+EXCERPT_STEP_S = 10.0
 """Distance between the excerpts that are judged."""
+
+LEAST_EXCERPTS = 3
+CHANGE_S = 960.0
+"""Changes are told for 16 minutes, whatever the length of the recording."""
 
 STRETCH_S = 240.0
 """Repetitions are counted in stretches of 4 minutes: more of them come with length, whoever speaks."""
@@ -58,11 +64,46 @@ class Scores:
         """Return the scores as plain JSON values."""
         return asdict(self)
 
-    def slope(self, values: list[float], over_s: float = 960.0) -> float:
-        """Least-squares change of a score over 16 minutes; 0 with fewer than three excerpts."""
-        if len(values) < 3:
-            return 0.0
-        return float(np.polyfit(self.centre_s, values, 1)[0]) * over_s
+
+@dataclass(frozen=True)
+class Drift:
+    """How one recording holds its sound and its voice: `centre_s`, `dnsmos`, `speaker` as in `Scores`."""
+
+    name: str
+    duration_s: float
+    centre_s: list[float]
+    dnsmos: list[float]
+    speaker: list[float]
+
+    @classmethod
+    def of(cls, name: str, audio: Audio, voice: Embeddings) -> "Drift":
+        """Judge excerpts of a recording at equal distances; `voice`: the embedding it should have."""
+        speech = resampled(audio, ANALYSIS_RATE_HZ)
+        length = round(EXCERPT_S * ANALYSIS_RATE_HZ)
+        step = round(EXCERPT_STEP_S * ANALYSIS_RATE_HZ)
+        starts = np.arange(0, len(speech.samples) - length + 1, step)
+        excerpts = [Audio(speech.samples[s : s + length], ANALYSIS_RATE_HZ) for s in starts]
+        return cls(
+            name,
+            audio.duration_s,
+            [float(s / ANALYSIS_RATE_HZ + EXCERPT_S / 2) for s in starts],
+            [naturalness(excerpt).mean_overall for excerpt in excerpts],
+            [similarity(embed(excerpt), voice) for excerpt in excerpts],
+        )
+
+
+def change(centre_s: Sequence[float], values: Sequence[float]) -> Interval | None:
+    """Change of a score in 16 minutes: least squares over excerpts, with the 95 % interval of its slope.
+
+    The interval takes excerpts to be independent, and speaks of excerpts of this one recording alone. None
+    for fewer than three.
+    """
+    if len(values) < LEAST_EXCERPTS:
+        return None
+    line = linregress(centre_s, values)
+    half = float(line.stderr * t.ppf(0.5 + CONFIDENCE / 2, len(values) - 2)) * CHANGE_S
+    slope = float(line.slope) * CHANGE_S
+    return Interval(slope, slope - half, slope + half, CONFIDENCE)
 
 
 def score(
@@ -72,6 +113,7 @@ def score(
     voice: Embeddings,
     prompt_text: str,
     coherence: Callable[[str, str], list[float]] | None,
+    prompt_s: float = 0.0,
 ) -> Scores:
     """Score one recording.
 
@@ -89,23 +131,23 @@ def score(
         Transcript of what it continues.
     coherence
         SC-L of a continuation's transcript, span by span, given (prompt, continuation); None: not measured.
+    prompt_s
+        How much of the recording is the prompt itself, which coherence leaves out.
     """
     speech = resampled(audio, ANALYSIS_RATE_HZ)
-    length = round(EXCERPT_S * ANALYSIS_RATE_HZ)
-    starts = np.arange(
-        0, len(speech.samples) - length + 1, round(EXCERPT_STEP_S * ANALYSIS_RATE_HZ)
-    )
-    excerpts = [Audio(speech.samples[s : s + length], ANALYSIS_RATE_HZ) for s in starts]
-    words = [word.text for word in transcribe(speech).words]
-    spans = coherence(prompt_text, " ".join(words)) if coherence and words and prompt_text else []
+    drift = Drift.of(name, speech, voice)
+    found = transcribe(speech).words
+    words = [word.text for word in found]
+    said = " ".join(word.text for word in found if word.start_s >= prompt_s)
+    spans = coherence(prompt_text, said) if coherence and said and prompt_text else []
     return Scores(
         name=name,
         duration_s=audio.duration_s,
-        centre_s=[float(s / ANALYSIS_RATE_HZ + EXCERPT_S / 2) for s in starts],
-        dnsmos=[naturalness(excerpt).mean_overall for excerpt in excerpts],
-        speaker=[similarity(embed(excerpt), voice) for excerpt in excerpts],
+        centre_s=drift.centre_s,
+        dnsmos=drift.dnsmos,
+        speaker=drift.speaker,
         speech=share_of_speech(speech),
-        repeated_tokens=[repeated_share(part) for part in _stretches(tokens)],
+        repeated_tokens=repeated_tokens(tokens),
         repeated_words=[repeated_share(part) for part in _word_stretches(words, audio.duration_s)],
         words=len(words),
         coherence_words=[SPAN_WORDS * i for i in range(len(spans))],
@@ -113,11 +155,11 @@ def score(
     )
 
 
-def _stretches(tokens: Ints) -> list[Ints]:
-    """Whole stretches of 4 minutes; a shorter recording is one."""
+def repeated_tokens(tokens: Ints) -> list[float]:
+    """Share of 4-grams that occurred before, in whole stretches of 4 minutes; a shorter recording is one."""
     length = tokens_in(STRETCH_S)
     count = max(1, len(tokens) // length)
-    return [tokens[i * length : (i + 1) * length] for i in range(count)]
+    return [repeated_share(tokens[i * length : (i + 1) * length]) for i in range(count)]
 
 
 def _word_stretches(words: list[str], duration_s: float) -> list[list[str]]:

@@ -158,15 +158,15 @@ class ResidualQuantiser(nn.Module):
         """Bring (2 T, M) log amplitudes to (T, 2 M) vectors of the weighted space."""
         return (envelope.reshape(-1, self.mean.shape[0]) - self.mean) * self.metric
 
-    def encode(self, envelope: Tensor, books: int | None = None) -> Tensor:
+    def encode(self, envelope: Tensor, books: int | None = None, beam: int = BEAM) -> Tensor:
         """Quantise (2 T, M) to (T, books) codes, by a beam search over the first (or all) books.
 
-        Each book codes what the ones before left; `BEAM` partial codings of each frame are kept.
+        Each book codes what the ones before left; `beam` partial codings of each frame are kept.
         """
         residual = self.weighted(envelope)[:, None]
         codes = torch.zeros(len(residual), 1, 0, dtype=torch.long, device=residual.device)
         for book in self.books[:books]:
-            residual, codes = _extend(residual, codes, book)
+            residual, codes = _extend(residual, codes, book, beam)
         return codes[:, 0]
 
     def decode(self, codes: Tensor) -> Tensor:
@@ -178,9 +178,9 @@ class ResidualQuantiser(nn.Module):
         return pairs.reshape(_FRAMES_PER_CODE * len(codes), -1)
 
 
-def _extend(residual: Tensor, codes: Tensor, book: Tensor) -> tuple[Tensor, Tensor]:
+def _extend(residual: Tensor, codes: Tensor, book: Tensor, beam: int) -> tuple[Tensor, Tensor]:
     """Extend partial codings (T, K, n) and what they leave (T, K, D) by one book (V, D)."""
-    kept = min(BEAM, residual.shape[1] * len(book))
+    kept = min(beam, residual.shape[1] * len(book))
     cross = 0.5 * book.square().sum(1) - residual @ book.T
     error = (cross + 0.5 * residual.square().sum(-1, keepdim=True)).reshape(len(residual), -1)
     best = error.topk(kept, largest=False).indices

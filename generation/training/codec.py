@@ -1,14 +1,17 @@
 """Training of the `soundstream` codec: raw speech in, weights out, on one command.
 
     python -m generation.training.codec --data ../shared/data --minutes 60 --out runs/codec
+    python -m generation.training.codec … --from generation/weights/soundstream.safetensors
 
 The analysis (band completion, codebooks) is fitted first, in minutes; then the decoder learns to speak
 from quantised envelopes, from the spectral energy distance alone at first and from discriminators as
-well in the second half.
+well in the second half. With ``--from`` only the decoder of given weights learns on: their analysis stays
+as it is to the bit, so that models trained on the codec's codes stay valid.
 """
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from generation.codec.soundstream import (
     pitch_tensors,
 )
 from generation.codec.soundstream_decoder import noise, pulses
+from generation.numerics import inference_dtype
 from generation.rates import HOP_SAMPLES, SAMPLE_RATE_HZ
 from generation.training.codec_data import (
     Clip,
@@ -44,14 +48,21 @@ JUDGED_ROWS = 4
 JUDGED_SAMPLES = 16 * HOP_SAMPLES
 """Discriminators see part of the batch, cut shorter: they cost more than the decoder."""
 
-ADVERSARIAL_FROM = 0.45
-"""Part of the budget after which discriminators take part."""
+TRAINING_BEAM = 2
+"""Partial codings kept while crops are quantised: a sixth of the codec's own search's time."""
 
-SPECTRAL_WEIGHT, ADVERSARIAL_WEIGHT, MATCHING_WEIGHT = 10.0, 0.5, 1.0
+ADVERSARIAL_FROM, ADVERSARIAL_FROM_TRAINED = 0.45, 0.25
+"""Part of the budget after which the decoder hears the discriminators: a fresh one, and a trained one."""
+
+JUDGES_AHEAD = 0.04
+"""Part of the budget in which discriminators learn before the decoder hears them."""
+
+SPECTRAL_WEIGHT, ADVERSARIAL_WEIGHT, MATCHING_WEIGHT = 10.0, 1.0, 2.0
 UNQUANTISED_SHARE, DROPOUT_SHARE = 0.15, 0.25
 RECIPE = Recipe(
     learning_rate=1e-3, warmup_steps=100, betas=(0.8, 0.98), clip_norm=5.0, ema_decay=0.998
 )
+RECIPE_TRAINED = replace(RECIPE, learning_rate=4e-4, warmup_steps=30)
 
 
 class CodecObjective:
@@ -98,7 +109,8 @@ class CodecObjective:
                 if crop.limit_hz < SAMPLE_RATE_HZ / 2 - 1:
                     row = self.model.envelope.complete(row)
                 if count is not None:
-                    row = self.model.quantiser.decode(self.model.quantiser.encode(row)[:, :count])
+                    codes = self.model.quantiser.encode(row, count, TRAINING_BEAM)
+                    row = self.model.quantiser.decode(codes)
                 rows.append(row)
         return torch.stack(rows)
 
@@ -127,13 +139,18 @@ class CodecObjective:
         limits = torch.tensor([c.limit_hz for c in crops], device=self.device)
         distance, attract = spectral_energy_distance(first, second, target, limits)
         losses = {"loss": SPECTRAL_WEIGHT * distance, "energy": distance, "spectral": attract}
-        if step.progress >= self.adversarial_from:
+        if step.progress >= self.adversarial_from - JUDGES_AHEAD:
             start = int(rng.integers(0, CROP_SAMPLES - JUDGED_SAMPLES))
             span = (slice(0, JUDGED_ROWS), slice(start, start + JUDGED_SAMPLES))
-            losses |= self._adversarial(target[span], first[span], limits[:JUDGED_ROWS])
-            losses["loss"] = losses["loss"] + (
-                ADVERSARIAL_WEIGHT * losses["adversarial"] + MATCHING_WEIGHT * losses["matching"]
-            )
+            judged = target[span], first[span], limits[:JUDGED_ROWS]
+            losses["judges"] = self._teach_judges(*judged)
+            if step.progress >= self.adversarial_from:
+                with self._judging():
+                    adversarial, matching = self.discriminators.decoder_loss(*judged)
+                losses |= {"adversarial": adversarial, "matching": matching}
+                losses["loss"] = losses["loss"] + (
+                    ADVERSARIAL_WEIGHT * adversarial + MATCHING_WEIGHT * matching
+                )
         return losses
 
     def _books(self, rng: np.random.Generator) -> int | None:
@@ -144,15 +161,20 @@ class CodecObjective:
         count = self.model.config.spectral_books
         return int(rng.integers(1, count)) if kind < UNQUANTISED_SHARE + DROPOUT_SHARE else count
 
-    def _adversarial(self, real: Tensor, fake: Tensor, limits: Tensor) -> dict[str, Tensor]:
-        judged = self.discriminators.loss(real, fake, limits)
+    def _judging(self) -> torch.autocast:
+        """Have the judges' convolutions run in bf16 where the device multiplies it."""
+        dtype = inference_dtype(self.device)
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+    def _teach_judges(self, real: Tensor, fake: Tensor, limits: Tensor) -> Tensor:
+        with self._judging():
+            judged = self.discriminators.loss(real, fake, limits)
         if bool(torch.isfinite(judged)):
             self.judge_optimiser.zero_grad(set_to_none=True)
             judged.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.discriminators.parameters(), 5.0)
             self.judge_optimiser.step()
-        adversarial, matching = self.discriminators.decoder_loss(real, fake, limits)
-        return {"judges": judged, "adversarial": adversarial, "matching": matching}
+        return judged
 
     def evaluate(self) -> dict[str, float]:
         """Spectral distances on voices kept out, with all codebooks."""
@@ -189,21 +211,33 @@ def fitted_model(config: SoundStreamConfig, clips: list[Clip], folder: Path) -> 
     return model.requires_grad_(True).train()
 
 
+def trained_model(weights: Path) -> SoundStreamModel:
+    """Load weights whose decoder is to learn on; all that makes codes is buffers, which nothing trains."""
+    return SoundStreamCodec.load(weights).model.requires_grad_(True).train()
+
+
 def main() -> None:
     """Train from the command line; the weights are left in ``DIR/soundstream.safetensors``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with speech/manifest.tsv")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True, help="checkpoints, log and weights")
+    parser.add_argument("--from", dest="trained", type=Path, help="weights whose decoder learns on")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     options.out.mkdir(parents=True, exist_ok=True)
     clips = load_clips(options.data, training_rows(options.data))
-    model = fitted_model(SoundStreamConfig(), clips, options.out).to(options.device)
-    objective = CodecObjective(model, clips, heldout_clips(options.data))
-    outcome = train(objective, RECIPE, Budget(minutes=options.minutes), options.out)
+    heldout = heldout_clips(options.data)
+    if options.trained:
+        model = trained_model(options.trained).to(options.device)
+        objective = CodecObjective(model, clips, heldout, ADVERSARIAL_FROM_TRAINED)
+    else:
+        model = fitted_model(SoundStreamConfig(), clips, options.out).to(options.device)
+        objective = CodecObjective(model, clips, heldout)
+    recipe = RECIPE_TRAINED if options.trained else RECIPE
+    outcome = train(objective, recipe, Budget(minutes=options.minutes), options.out)
     model.load_state_dict(averaged_weights(options.out))
     digest = SoundStreamCodec(model).save(options.out / "soundstream.safetensors")
     print(f"{outcome.steps} steps, {outcome.audio_h:.1f} h heard, {outcome.figures}, {digest[:12]}")

@@ -27,7 +27,7 @@ SPLIT = Path(__file__).parent / "splits" / "codec_heldout.txt"
 NOISY_CORPORA = frozenset({"kathleen"})
 """Corpora whose room noise is reduced before training."""
 
-CORPUS_SHARES = {"librispeech": 0.66, "kathleen": 0.26, "ljspeech": 0.08}
+CORPUS_SHARES = {"librispeech": 0.62, "kathleen": 0.23, "ljspeech": 0.15}
 """How often a crop comes from each corpus: many voices first, the house voice next."""
 
 READINGS_PER_TEXT = 1

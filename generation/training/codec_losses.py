@@ -6,6 +6,8 @@ randomness, where a plain spectral distance would teach a muffled mean. Every ma
 epsilon, and nothing is compared above the band of the recording.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,9 @@ RESOLUTIONS = ((2048, 512), (1024, 256), (512, 128), (256, 64), (128, 32))
 
 FLOOR = float(np.exp(-8.5))
 LINEAR_WEIGHT = 4.0
+LOUDER = 5.0
+"""Gain of waveforms before their judges: speech at `ACTIVE_RMS` is small for fresh layers."""
+
 _GUARD_HZ = 350.0
 """Bins within this of a recording's band limit are left out: resamplers roll off there."""
 
@@ -78,13 +83,25 @@ def spectral_energy_distance(
     return (attract - 0.5 * repel) / count, attract / count
 
 
+def band_limited(waveforms: Tensor, limits_hz: Tensor) -> Tensor:
+    """Cut (B, N) waveforms off at the band limits (B,) of their recordings."""
+    bins = torch.fft.rfft(waveforms)
+    mask = band_mask(limits_hz, bins.shape[1])[..., 0]
+    out: Tensor = torch.fft.irfft(bins * mask, waveforms.shape[1])
+    return out
+
+
 class SpectrumDiscriminator(nn.Module):
-    """Judge of compressed complex spectra at one resolution (EnCodec, arXiv 2210.13438, section 3.4)."""
+    """Judge of compressed magnitudes at one resolution (UnivNet, arXiv 2106.07889, section 2.2).
+
+    Magnitudes alone, because the decoder's pulses start anywhere in a period: features that know the phase
+    could not match, and would teach a mean.
+    """
 
     def __init__(self, fft: int, channels: int) -> None:
         super().__init__()
         self.fft, self.hop = fft, fft // 4
-        shapes = ((2, 1, 1), (channels, 2, 1), (channels, 2, 2), (channels, 2, 4))
+        shapes = ((1, 2, 1), (channels, 2, 1), (channels, 2, 2), (channels, 2, 4))
         self.layers = nn.ModuleList(
             nn.Conv2d(
                 inside,
@@ -105,10 +122,7 @@ class SpectrumDiscriminator(nn.Module):
         """Scores of (B, N) waveforms and the features they came from."""
         bins = torch.stft(waveforms, self.fft, self.hop, window=self.window, return_complex=True)
         power = (bins.real.square() + bins.imag.square()) / self.window.square().sum()
-        # Magnitudes to the power of 0.3, phases as they are.
-        scale = (power + 1e-7) ** -0.35 / self.window.square().sum().sqrt()
-        scale = scale * band_mask(limits_hz, bins.shape[1])
-        x = torch.stack([bins.real * scale, bins.imag * scale], 1)
+        x = ((power + 1e-7) ** 0.15 * band_mask(limits_hz, bins.shape[1]))[:, None]
         features = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.2)
@@ -116,30 +130,62 @@ class SpectrumDiscriminator(nn.Module):
         return self.judge(x), features
 
 
+class PeriodDiscriminator(nn.Module):
+    """Judge of every n-th sample (HiFi-GAN, arXiv 2010.05646, section 2.3): pulses and their phases."""
+
+    def __init__(self, period: int, channels: int) -> None:
+        super().__init__()
+        self.period = period
+        widths = (1, channels, 2 * channels, 4 * channels, 4 * channels)
+        self.layers = nn.ModuleList(
+            nn.Conv2d(inside, outside, (5, 1), stride=(3, 1), padding=(2, 0))
+            for inside, outside in pairwise(widths)
+        )
+        self.judge = nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0))
+
+    def forward(self, waveforms: Tensor) -> Tensor:
+        """Scores of (B, N) waveforms within their band."""
+        whole = waveforms.shape[1] // self.period * self.period
+        x = waveforms[:, :whole].reshape(len(waveforms), 1, -1, self.period)
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.2)
+        scores: Tensor = self.judge(x)
+        return scores
+
+
 class Discriminators(nn.Module):
-    """Judges at three resolutions."""
+    """Judges of spectra at three resolutions and of waveforms at four periods."""
 
     def __init__(self, channels: int = 16) -> None:
         super().__init__()
-        self.judges = nn.ModuleList(SpectrumDiscriminator(n, channels) for n in (1024, 512, 256))
+        self.spectra = nn.ModuleList(SpectrumDiscriminator(n, channels) for n in (1024, 512, 256))
+        self.periods = nn.ModuleList(PeriodDiscriminator(n, channels) for n in (2, 3, 5, 7))
 
     def loss(self, real: Tensor, fake: Tensor, limits_hz: Tensor) -> Tensor:
         """Hinge loss of the judges."""
+        limits = limits_hz.repeat(2)
+        both = torch.cat([real, fake.detach()])
+        heard = LOUDER * band_limited(both, limits)
+        scores = [judge(both, limits)[0] for judge in self.spectra]
+        scores += [judge(heard) for judge in self.periods]
         total = torch.zeros((), device=real.device)
-        for judge in self.judges:
-            scores, _ = judge(torch.cat([real, fake.detach()]), limits_hz.repeat(2))
-            good, bad = scores.chunk(2)
+        for score in scores:
+            good, bad = score.chunk(2)
             total = total + F.relu(1 - good).mean() + F.relu(1 + bad).mean()
-        return total / len(self.judges)
+        return total / len(scores)
 
     def decoder_loss(self, real: Tensor, fake: Tensor, limits_hz: Tensor) -> tuple[Tensor, Tensor]:
-        """Adversarial and feature-matching losses of the decoder."""
-        adversarial = matching = torch.zeros((), device=real.device)
-        for judge in self.judges:
+        """Adversarial loss of the decoder before all judges, and feature matching of the spectra's."""
+        scores = []
+        matching = torch.zeros((), device=real.device)
+        for judge in self.spectra:
             with torch.no_grad():
                 _, wanted = judge(real, limits_hz)
-            scores, got = judge(fake, limits_hz)
-            adversarial = adversarial + F.relu(1 - scores).mean()
+            score, got = judge(fake, limits_hz)
+            scores.append(score)
             for a, b in zip(got, wanted, strict=True):
                 matching = matching + (a - b).abs().mean() / (b.abs().mean() + 1e-3) / len(got)
-        return adversarial / len(self.judges), matching / len(self.judges)
+        heard = LOUDER * band_limited(fake, limits_hz)
+        scores += [judge(heard) for judge in self.periods]
+        adversarial = torch.stack([-score.mean() for score in scores]).mean()
+        return adversarial, matching / len(self.spectra)

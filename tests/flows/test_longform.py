@@ -1,5 +1,6 @@
 """Continuing a recording and measuring long speech, end to end with tiny models and real measures."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from flows.cli import app
 from flows.measure.longform import Progress, Speaker, binned, continue_recording, perplexities, run
 from flows.measure.longform_layout import long_examples
 from flows.measure.longform_plots import draw_run, perplexity_table, run_tables
-from flows.measure.longform_scores import share_of_speech
+from flows.measure.longform_scores import change, share_of_speech
 from generation.codec.latent import LatentCodec
 from generation.errors import VoicePromptError
 from generation.longform.model import TextlessSpeech, textless_config
@@ -103,6 +104,45 @@ def test_a_run_scores_real_and_continued_speech_and_can_go_on(
     assert f"| {real.name} | 0.5 |" in tables
     draw_run(done, tmp_path / "o")
     assert (tmp_path / "o" / "longform.png").stat().st_size > 10_000
+
+
+def test_a_recording_that_grows_noisy_is_told_from_one_that_does_not(
+    speech: np.ndarray, tmp_path: Path
+) -> None:
+    steady = np.tile(speech, 4)
+    noise = np.random.default_rng(0).normal(0, 0.02, len(steady)).astype(np.float32)
+    noisy = steady + noise * np.linspace(0, 1, len(steady), dtype=np.float32)
+    for name, waveform in (("steady", steady), ("noisy", noisy)):
+        soundfile.write(tmp_path / f"{name}.flac", waveform, SAMPLE_RATE_HZ)
+    files = [str(tmp_path / f"{name}.flac") for name in ("steady", "noisy")]
+    ran = CliRunner().invoke(
+        app, ["longform", "drift", *files, "--out", str(tmp_path / "o"), "--json"]
+    )
+    assert ran.exit_code == 0, ran.output
+    held, fell = json.loads(ran.stdout)
+    assert len(held["centre_s"]) == 6
+    (calm, worse) = (change(each["centre_s"], each["dnsmos"]) for each in (held, fell))
+    assert calm is not None and worse is not None
+    assert calm.low < 0 < calm.high
+    assert worse.high < -1
+    assert np.mean(held["speaker"]) > 0.9
+    assert "steady" in (tmp_path / "o" / "drift.md").read_text()
+    assert (tmp_path / "o" / "drift.png").stat().st_size > 5000
+    absent = CliRunner().invoke(
+        app, ["longform", "drift", str(tmp_path / "x.flac"), "--out", str(tmp_path)]
+    )
+    assert absent.exit_code == 1 and "x.flac" in absent.output
+
+
+def test_a_change_is_told_for_sixteen_minutes_with_what_it_may_be() -> None:
+    rng = np.random.default_rng(0)
+    centre = np.arange(0, 3000, 10.0)
+    found = [
+        change(centre, 3 + 0.1 * centre / 960 + rng.normal(0, 0.2, len(centre))) for _ in range(200)
+    ]
+    inside = [each.low < 0.1 < each.high for each in found if each]
+    assert len(inside) == 200 and 0.9 < np.mean(inside) < 0.99
+    assert change([0.0, 10.0], [1.0, 2.0]) is None
 
 
 def test_perplexity_by_quarter_tells_the_last_over_the_first() -> None:

@@ -152,3 +152,27 @@ def test_text_is_not_heard_where_there_is_none(codec: LatentCodec) -> None:
     (_, changed), (_, same) = next(renderer.fill([read])), next(renderer.fill([silent]))
     assert np.array_equal(without, same)
     assert not np.array_equal(with_text, changed)
+
+
+def test_without_text_nothing_is_done_twice(codec: LatentCodec) -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(1)
+    prompt = VoicePrompt(
+        rng.integers(0, CODES, PROMPT_TOKENS),
+        rng.integers(0, 1024, (PROMPT_TOKENS * FRAMES_PER_TOKEN, LEVELS)),
+    )
+    soundstorm = SoundStorm(soundstorm_config("tiny", CODES, LEVELS))
+    guided, plain = (
+        Renderer(soundstorm, codec, prompt, Decoding(passes=1, guidance=g), dtype=torch.float32)
+        for g in (1.0, 0.0)
+    )
+    rows: list[int] = []
+    guided.model.register_forward_pre_hook(lambda _, given: rows.append(len(given[1])))
+    tokens, nothing = rng.integers(0, CODES, 40), np.zeros(0, np.int64)
+    silent = WindowReading(nothing, nothing, tokens, np.zeros(40, np.int64), 1)
+    read = WindowReading(np.array([5, 9]), np.array([1, 0]), tokens, np.zeros(40, np.int64), 1)
+    (_, one), (_, other) = next(guided.fill([silent])), next(plain.fill([silent]))
+    assert np.array_equal(one, other)
+    assert set(rows) == {1}
+    next(guided.fill([read]))
+    assert set(rows) == {1, 2}

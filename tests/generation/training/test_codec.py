@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from generation.codec.pitch import track_pitch
-from generation.codec.soundstream import SoundStreamConfig, SoundStreamModel
+from generation.codec.soundstream import SoundStreamCodec, SoundStreamConfig, SoundStreamModel
 from generation.codec.soundstream_decoder import DecoderConfig
 from generation.denoise import noise_spectrum, reduce_noise
-from generation.training.codec import CROP_SAMPLES, CodecObjective
+from generation.training.codec import CROP_SAMPLES, CodecObjective, trained_model
 from generation.training.codec_data import (
     Clip,
     DataError,
@@ -21,8 +21,14 @@ from generation.training.codec_data import (
     manifest,
     training_rows,
 )
-from generation.training.codec_losses import band_mask, spectral_energy_distance
-from generation.training.loop import Budget, Recipe, train
+from generation.training.codec_losses import (
+    Discriminators,
+    band_limited,
+    band_mask,
+    spectral_energy_distance,
+)
+from generation.training.loop import Budget, Recipe, averaged_weights, train
+from generation.weights import load_weights
 
 RATE = 22_050
 DATA = Path(__file__).parents[4] / "shared" / "data"
@@ -55,6 +61,46 @@ def test_the_loss_falls_on_a_tiny_run_with_judges_in_its_second_half(tmp_path: P
         after, _ = spectral_energy_distance(first, second, target, limits)
     assert float(after) < 0.97 * float(before)
     assert objective.judge_optimiser.state
+
+
+def test_a_trained_decoder_learns_on_and_its_codes_stay(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = SoundStreamModel(SoundStreamConfig(2, 16, DecoderConfig(width=16, layers=1)))
+    model.quantiser.books.normal_()
+    model.envelope.completion.normal_()
+    shipped = tmp_path / "shipped.safetensors"
+    SoundStreamCodec(model).save(shipped)
+    clips = [clip(f, i) for i, f in enumerate((110, 180))]
+    objective = CodecObjective(trained_model(shipped), clips, clips[:1], adversarial_from=0.1)
+    train(objective, Recipe(learning_rate=3e-3, warmup_steps=2), Budget(steps=4), tmp_path)
+    learnt = tmp_path / "learnt.safetensors"
+    objective.model.load_state_dict(averaged_weights(tmp_path))
+    SoundStreamCodec(objective.model).save(learnt)
+    before, after = (load_weights(path, "soundstream").tensors for path in (shipped, learnt))
+    analysis = {name for name in before if not name.startswith("decoder.")}
+    assert {"quantiser.books", "quantiser.metric", "envelope.completion"} <= analysis
+    for name in (*analysis, "decoder.mean", "decoder.spread"):
+        assert torch.equal(before[name], after[name]), name
+    assert not torch.equal(before["decoder.leave.weight"], after["decoder.leave.weight"])
+    codes = [SoundStreamCodec.load(path).encode(clips[0].waveform) for path in (shipped, learnt)]
+    assert np.array_equal(*codes)
+
+
+def test_judges_hear_no_shift_and_nothing_above_the_band() -> None:
+    torch.manual_seed(0)
+    judges = Discriminators(channels=4)
+    tone = 0.1 * torch.sin(2 * torch.pi * torch.arange(8192)[None] * 440 / RATE)
+    high = 0.1 * torch.sin(2 * torch.pi * torch.arange(8192)[None] * 9_500 / RATE)
+    limits, wide = torch.tensor([8000.0]), torch.tensor([RATE / 2])
+    with torch.no_grad():
+        _, shifted = judges.decoder_loss(tone, tone.roll(13, 1), wide)
+        scores, apart = judges.decoder_loss(tone, tone + high, wide)
+        _, cut_off = judges.decoder_loss(tone, tone + high, limits)
+        same = judges.periods[0](band_limited(tone + high, limits))
+        other = judges.periods[0](band_limited(tone, limits))
+    assert float(shifted) < 0.2 * float(apart)
+    assert float(cut_off) < 0.15 * float(apart)
+    assert torch.allclose(same, other, atol=1e-3) and torch.isfinite(scores)
 
 
 def test_a_crop_played_faster_is_higher_and_knows_its_band() -> None:
