@@ -282,10 +282,12 @@ def _server_program(name: str, place: Path) -> Path:
 def _initdb(data: Path, password: str) -> None:
     """Make the cluster's files, all or nothing."""
     place = data.parent
-    fresh, secret = place / "data.new", place / "password"
+    # A name of its own: an initdb whose start was killed may still be writing into the last one.
+    fresh, secret = place / f"data.new-{secrets.token_hex(4)}", place / "password"
     if data.exists():  # killed after it was made, before it was recorded
         return
-    shutil.rmtree(fresh, ignore_errors=True)  # from a start that was killed half-way
+    for left in place.glob("data.new*"):  # from a start that was killed half-way
+        shutil.rmtree(left, ignore_errors=True)
     fresh.mkdir()
     _hand_over(fresh)
     write_private(secret, password)

@@ -244,10 +244,10 @@ def test_lost_data_is_said_and_not_replaced_by_an_empty_database(fresh: Cluster)
 
 def places(cluster: Cluster) -> Iterator[Path]:
     """Yield clusters that are being made, in the home or outside of it."""
-    yield from cluster.folder.glob("data.new")
+    yield from cluster.folder.glob("data.new*")
     for mark in Path("/var/lib/lectern").glob("*/home"):
         if mark.read_text() == str(cluster.home):
-            yield from mark.parent.glob("data.new")
+            yield from mark.parent.glob("data.new*")
 
 
 def test_a_damaged_record_is_said(fresh: Cluster) -> None:
