@@ -122,6 +122,18 @@ def test_a_dockerfile_copies_what_there_is(path: Path) -> None:
             assert source not in ignored
 
 
+def test_the_lock_holds_every_package_that_the_project_names() -> None:
+    """It is installed without looking for dependencies: what it lacks is missing on a new machine."""
+
+    def name(requirement: str) -> str:
+        return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;@]", requirement)[0]).lower()
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = {*project["dependencies"], *project["optional-dependencies"]["dev"]}
+    lock = (ROOT / "requirements.lock").read_text("utf-8").splitlines()
+    assert {name(one) for one in named} - {name(line) for line in lock} == set()
+
+
 def test_an_image_gets_the_lock_without_developers_tools() -> None:
     def printed(*arguments: str) -> list[str]:
         command = [sys.executable, str(INFRA / "runtime_lock.py"), *arguments]
