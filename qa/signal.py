@@ -120,7 +120,7 @@ def pauses(audio: Audio) -> list[Pause]:
     the lower quarter between the noise floor and speech where the room is noisy.
     """
     frames = frame_levels(audio)
-    starts, ends = _edges(frames < _silence_thresholds(frames))
+    starts, ends = _runs(frames < _silence_thresholds(frames))
     found: list[Pause] = []
     for start, end in zip(starts * FRAME_S, ends * FRAME_S, strict=True):
         if found and start - found[-1].end_s <= _BRIDGE_S + 1e-9:
@@ -145,16 +145,16 @@ def local_pauses(audio: Audio) -> list[Pause]:
     low, high = (percentile_filter(coarse, rank, size) for rank in (8, 92))
     high = np.maximum(high, np.percentile(frames, 92) - 12.0)
     quiet = np.repeat(np.maximum(high - 36.0, low + 0.55 * (high - low)), 4)
-    starts, ends = _edges(frames[: len(quiet)] < quiet)
+    starts, ends = _runs(frames[: len(quiet)] < quiet)
     found = [
         Pause(float(a * _FINE_S), float(b * _FINE_S)) for a, b in zip(starts, ends, strict=True)
     ]
     return [p for p in found if p.duration_s >= _SHORTEST_PAUSE_S - 1e-9]
 
 
-def _edges(silent: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First frames of the silent stretches, and those after their last."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(np.int8)))
+def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First places of the stretches that are inside, and those after their last."""
+    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
     return edges[::2], edges[1::2]
 
 
@@ -200,12 +200,6 @@ def _flat_tops(samples: Samples) -> int:
         alike = int(np.count_nonzero(flat))
         tops += alike if alike > 1 else 0
     return tops
-
-
-def _runs(inside: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First samples of the stretches that are inside, and those after their last."""
-    edges = np.flatnonzero(np.diff(inside, prepend=False, append=False))
-    return edges[::2], edges[1::2]
 
 
 def hum(audio: Audio) -> Hum:

@@ -5,14 +5,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from flows.commands.house_voice import house_cast
 from flows.terminal import Exit, Json, console, errors_said
-
-if TYPE_CHECKING:
-    from generation.voices import Cast
 
 bench = typer.Typer(help="Measure the machinery.", no_args_is_help=True)
 
@@ -98,18 +96,6 @@ def packages(
     _tell(done, as_json)
 
 
-def _cast(voice: str) -> "Cast":
-    from flows.factory.studio import default_device
-    from generation.voices import house_voices, load_cast
-
-    voices = house_voices()
-    if voice not in voices:
-        console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
-        raise typer.Exit(Exit.USAGE)
-    with errors_said():
-        return load_cast(voices[voice], default_device())
-
-
 @bench.command()
 def repair(
     books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
@@ -125,7 +111,7 @@ def repair(
     """Read failing windows again; what proves the cure is not what chose the take."""
     from flows.measure.bench_repair import run
 
-    cast, stranger = _cast(voice), _cast(other)
+    cast, stranger = house_cast(voice), house_cast(other)
     with errors_said():
         done = run(cast, stranger, books, words, injected, seed, say=_say)
     _tell(done.as_json(), as_json)
@@ -143,7 +129,7 @@ def takes(
     """Say for each limit of a take's wrong words how many takes it costs and what it gains."""
     from flows.measure.bench_takes import run
 
-    cast = _cast(voice)
+    cast = house_cast(voice)
     with errors_said():
         done = run(cast, books, words, number, seed, say=_say)
     _tell(done, as_json)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flows.commands.house_voice import house_cast
 from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
 
@@ -56,17 +57,6 @@ def _writable_flac(out: Path) -> None:
         raise typer.Exit(Exit.USAGE)
 
 
-def _renderer(voice: str) -> "Renderer":
-    from flows.factory.studio import default_device
-    from generation.voices import house_voices, load_cast
-
-    voices = house_voices()
-    if voice not in voices:
-        console.print(f"lectern: no voice {voice!r}: there are {', '.join(voices)}")
-        raise typer.Exit(Exit.USAGE)
-    return load_cast(voices[voice], default_device()).renderer
-
-
 def _voice_prompt(renderer: "Renderer") -> "Audio":
     from generation.rates import SAMPLE_RATE_HZ
     from qa.audio import Audio
@@ -80,7 +70,7 @@ def _speaker(voice: str):  # type: ignore[no-untyped-def]
     from generation.tokenizer.model import load_tokenizer
     from generation.voices import WEIGHTS
 
-    renderer = _renderer(voice)
+    renderer = house_cast(voice).renderer
     return Speaker(
         load_textless()[0].to(renderer.device),
         renderer,
@@ -174,7 +164,7 @@ def drift(
     from qa.speaker import embed
 
     try:
-        wanted = embed(_voice_prompt(_renderer(voice)))
+        wanted = embed(_voice_prompt(house_cast(voice).renderer))
         done = [Drift.of(path.stem, read_audio(path), wanted) for path in recordings]
     except (LecternError, QAError) as error:
         raise failed(error) from error

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.house_voice import house_cast
 from flows.terminal import Exit, Json, console, failed, progress_bar
 from generation.errors import LecternError
 
@@ -20,19 +21,14 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure the narration of held-out text, beside Piper where it is installed."""
-    from flows.factory.studio import default_device
     from flows.measure.ablation import ablate
     from flows.measure.evaluate import evaluate as evaluate_cast
     from flows.measure.evaluation_table import markdown
     from flows.measure.heldout import passages
-    from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
-    if voice not in house_voices():
-        console.print(f"lectern: no voice {voice!r}: there are {', '.join(house_voices())}")
-        raise typer.Exit(Exit.USAGE)
+    cast = house_cast(voice)
     try:
-        cast = load_cast(house_voices()[voice], default_device())
         done = evaluate_cast(cast, books, words, range(seeds), piper, console.print)
         swapped = ablate(cast, passages(books, words)[0].chapter) if ablation else None
     except (LecternError, QAError) as error:
@@ -56,14 +52,12 @@ def evaluate_voices(
     as_json: Json = False,
 ) -> None:
     """Measure voices by prompt: how like their speakers they are, on speakers kept out of training."""
-    from flows.factory.studio import default_device
     from flows.measure.voices_table import evaluate_voices as evaluate_speakers
     from flows.measure.voices_table import markdown
-    from generation.voices import house_voices, load_cast
     from qa.errors import QAError
 
     try:
-        cast = load_cast(house_voices()["kathleen"], default_device())
+        cast = house_cast("kathleen")
         figures = evaluate_speakers(cast, data, books, corpus, seed, console.print)
     except (LecternError, QAError) as error:
         raise failed(error) from error

@@ -16,6 +16,7 @@ SEGMENT_MIN = 4
 
 
 _CHANGE = "its change in 16 min"
+_HELD = ["recording", "minutes", "DNSMOS", _CHANGE, "similarity", _CHANGE]
 
 
 def table(heading: Row, rows: Sequence[Row]) -> str:
@@ -35,19 +36,19 @@ def _change(centre_s: Sequence[float], values: Sequence[float]) -> str:
 
 def drift_table(recordings: Sequence[Drift]) -> str:
     """Lay out how finished recordings hold up."""
-    heading = ["recording", "minutes", "DNSMOS", _CHANGE, "similarity", _CHANGE]
-    rows = [
-        [
-            drift.name,
-            f"{drift.duration_s / 60:.1f}",
-            _given(drift.dnsmos),
-            _change(drift.centre_s, drift.dnsmos),
-            _given(drift.speaker, ".3f"),
-            _change(drift.centre_s, drift.speaker),
-        ]
-        for drift in recordings
+    return table(_HELD, [_held(drift) for drift in recordings])
+
+
+def _held(found: Drift | Scores) -> list[str]:
+    """Lay out how one recording holds its sound and its voice, under `_HELD`."""
+    return [
+        found.name,
+        f"{found.duration_s / 60:.1f}",
+        _given(found.dnsmos),
+        _change(found.centre_s, found.dnsmos),
+        _given(found.speaker, ".3f"),
+        _change(found.centre_s, found.speaker),
     ]
-    return table(heading, rows)
 
 
 def run_tables(done: LongformRun) -> str:
@@ -77,17 +78,11 @@ def _ratio(values: Sequence[float]) -> str:
 
 def _score_table(done: LongformRun) -> str:
     heading = [
-        "recording", "minutes", "DNSMOS", _CHANGE, "similarity", _CHANGE,
-        "speech, %", "repeated 4-grams of tokens, %", "of words, %", "words a minute",
+        *_HELD, "speech, %", "repeated 4-grams of tokens, %", "of words, %", "words a minute",
     ]  # fmt: skip
     rows = [
         [
-            scores.name,
-            f"{scores.duration_s / 60:.1f}",
-            _given(scores.dnsmos),
-            _change(scores.centre_s, scores.dnsmos),
-            _given(scores.speaker, ".3f"),
-            _change(scores.centre_s, scores.speaker),
+            *_held(scores),
             f"{100 * scores.speech:.0f}",
             f"{100 * max(scores.repeated_tokens):.1f}",
             f"{100 * max(scores.repeated_words):.1f}",

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import conv1d, interpolate, leaky_relu
 
 from generation.mastering.errors import MasteringError
+from generation.mastering.files import gathered
 from generation.rates import SAMPLE_RATE_HZ
 
 Audio = NDArray[np.float32]
@@ -162,7 +163,7 @@ def detect(blocks: Iterable[Audio], rate_hz: int, most_s: float = float("inf")) 
     """
     size, scores = round(EXCERPT_S * rate_hz), list[float]()
     held: Audio = np.zeros(0, np.float32)
-    for block in blocks:
+    for block in gathered(blocks):
         held = np.concatenate([held, block])
         while len(held) >= size and len(scores) * EXCERPT_S < most_s:
             scores.append(score(held[:size], rate_hz))

@@ -307,7 +307,7 @@ def _watermarked(folder: Path, release: Release) -> Iterator[Finding]:
         return
     for file in _carriers(folder, release):
         try:
-            blocks = gathered(read_audio(folder / file.path))
+            blocks = read_audio(folder / file.path)
             found = detect(blocks, DELIVERY_RATE_HZ, most_s=_WATERMARK_HEARD_S)
         except (av.error.FFmpegError, MasteringError, ValueError, IndexError) as error:
             yield Finding("watermark", file.path, f"cannot be decoded: {error}")

@@ -112,7 +112,8 @@ def test_codes_decoded_piece_by_piece_sound_as_decoded_at_once(codec: LatentCode
     assert streamed == pytest.approx(codec.decode(codes), abs=1e-4)
 
 
-def test_a_stream_is_rendered_without_text_window_by_window(codec: LatentCodec) -> None:
+def speaker() -> tuple[np.random.Generator, VoicePrompt, SoundStorm]:
+    """An untrained SoundStorm and a prompt, the same each time, and what drew the prompt."""
     torch.manual_seed(0)
     rng = np.random.default_rng(1)
     prompt = VoicePrompt(
@@ -120,6 +121,11 @@ def test_a_stream_is_rendered_without_text_window_by_window(codec: LatentCodec) 
         rng.integers(0, 1024, (PROMPT_TOKENS * FRAMES_PER_TOKEN, LEVELS)),
     )
     soundstorm = SoundStorm(soundstorm_config("tiny", CODES, LEVELS))
+    return rng, prompt, soundstorm
+
+
+def test_a_stream_is_rendered_without_text_window_by_window(codec: LatentCodec) -> None:
+    rng, prompt, soundstorm = speaker()
     renderer = Renderer(soundstorm, codec, prompt, Decoding(passes=1))
     stream = rng.integers(0, CODES, 700)
     pieces = list(render_stream(stream, 650, renderer, seed=5))
@@ -132,13 +138,7 @@ def test_a_stream_is_rendered_without_text_window_by_window(codec: LatentCodec) 
 
 
 def test_text_is_not_heard_where_there_is_none(codec: LatentCodec) -> None:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(1)
-    prompt = VoicePrompt(
-        rng.integers(0, CODES, PROMPT_TOKENS),
-        rng.integers(0, 1024, (PROMPT_TOKENS * FRAMES_PER_TOKEN, LEVELS)),
-    )
-    soundstorm = SoundStorm(soundstorm_config("tiny", CODES, LEVELS))
+    rng, prompt, soundstorm = speaker()
     renderer = Renderer(soundstorm, codec, prompt, Decoding(passes=1))
     tokens, pointer = rng.integers(0, CODES, 40), np.zeros(40, np.int64)
     nothing = np.zeros(0, np.int64)
@@ -155,13 +155,7 @@ def test_text_is_not_heard_where_there_is_none(codec: LatentCodec) -> None:
 
 
 def test_without_text_nothing_is_done_twice(codec: LatentCodec) -> None:
-    torch.manual_seed(0)
-    rng = np.random.default_rng(1)
-    prompt = VoicePrompt(
-        rng.integers(0, CODES, PROMPT_TOKENS),
-        rng.integers(0, 1024, (PROMPT_TOKENS * FRAMES_PER_TOKEN, LEVELS)),
-    )
-    soundstorm = SoundStorm(soundstorm_config("tiny", CODES, LEVELS))
+    rng, prompt, soundstorm = speaker()
     guided, plain = (
         Renderer(soundstorm, codec, prompt, Decoding(passes=1, guidance=g), dtype=torch.float32)
         for g in (1.0, 0.0)
