@@ -83,6 +83,8 @@ class Checked:
     ----------
     recording
         The recording, cleaned where it was noisy.
+    given
+        (N,) the recording as it was given: cleaning takes a little of the voice's colour as well.
     speech_s
         Seconds of speech in it.
     noise_below_speech_db
@@ -92,6 +94,7 @@ class Checked:
     """
 
     recording: Recording
+    given: Floats
     speech_s: float
     noise_below_speech_db: float
     start_s: float
@@ -165,7 +168,7 @@ def check(recording: Recording) -> Checked:
         waveform = reduce_noise(waveform, noise_spectrum([waveform]))
     lacking = max(0, PROMPT_TOKENS * TOKEN_SAMPLES - len(waveform))
     cleaned = Recording(np.pad(waveform, (0, lacking)), recording.digest)
-    return Checked(cleaned, speech_s, below, _best_start_s(cleaned.waveform))
+    return Checked(cleaned, recording.waveform, speech_s, below, _best_start_s(cleaned.waveform))
 
 
 def make_prompt(checked: Checked, tokenizer: Tokenizer, codec: Codec) -> VoicePrompt:
@@ -188,6 +191,7 @@ def make_prompt(checked: Checked, tokenizer: Tokenizer, codec: Codec) -> VoicePr
 def save_prompt(path: Path, prompt: VoicePrompt, source: str) -> str:
     """Write a prompt as a weight file; `source` says what it was made of. Returns its digest."""
     tensors = {"tokens": torch.from_numpy(prompt.tokens), "codes": torch.from_numpy(prompt.codes)}
+    tensors |= prompt.timbre.tensors() if prompt.timbre else {}
     return save_weights(
         path, "prompt", {"source": source}, {n: t.contiguous() for n, t in tensors.items()}
     )

@@ -8,6 +8,7 @@ import ctypes
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from generation.codec import Codec
+from generation.codec.timbre import Timbre
 from generation.numerics import inference_dtype
 from generation.packed import packed
 from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS
@@ -34,10 +36,15 @@ FRAMES_AT_ONCE = 1024
 
 @dataclass(frozen=True)
 class VoicePrompt:
-    """The fixed 3 s in front of every window: `tokens` (65,) and `codes` (130, Q)."""
+    """The fixed 3 s in front of every window: `tokens` (65,) and `codes` (130, Q).
+
+    `timbre`: the step from what is spoken behind these to the voice, where it was measured
+    (`generation.tuning`).
+    """
 
     tokens: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int64]
+    timbre: Timbre | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) != PROMPT_TOKENS or len(self.codes) != PROMPT_TOKENS * FRAMES_PER_TOKEN:
@@ -87,9 +94,17 @@ class Renderer:
         self.model = packed(soundstorm, FRAMES_AT_ONCE, dtype or inference_dtype(self.device))
         self.codec = codec
         self.prompt = prompt
+        self.spoken = codec.tuned(prompt.timbre)
+        """The codec as it sounds in this voice."""
         self.decoding = decoding or Decoding()
         self.batch = batch
         self.threads = threads
+
+    def speaking_as(self, prompt: VoicePrompt) -> "Renderer":
+        """Return a renderer of the same models that speaks behind another prompt."""
+        other = copy(self)
+        other.prompt, other.spoken = prompt, self.codec.tuned(prompt.timbre)
+        return other
 
     def render(
         self, readings: Sequence[WindowReading]
@@ -99,7 +114,7 @@ class Renderer:
         def rendered(group: _Group) -> list[npt.NDArray[np.float32]]:
             codes = self._fill_group(group, readings)
             return [
-                self.codec.decode(window, readings[index].seed)
+                self.spoken.decode(window, readings[index].seed)
                 for index, window in zip(group.members, codes, strict=True)
             ]
 

@@ -19,6 +19,7 @@ import torch
 from generation.codec import Codec
 from generation.codec.latent import LatentCodec
 from generation.codec.soundstream import DESIGN, SoundStreamCodec
+from generation.codec.timbre import Timbre
 from generation.errors import WeightsError
 from generation.rendering import Renderer, VoicePrompt
 from generation.soundstorm.model import SoundStorm, SoundStormConfig
@@ -204,4 +205,4 @@ def _prompt(weights: Weights, levels: int) -> VoicePrompt:
     codes = weights.tensors["codes"].to(torch.int64).numpy()
     if codes.shape[1] != levels:
         raise WeightsError(f"the prompt has {codes.shape[1]} codebooks, the codec {levels}")
-    return VoicePrompt(tokens, codes)
+    return VoicePrompt(tokens, codes, Timbre.of_tensors(weights.tensors))

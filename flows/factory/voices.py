@@ -19,19 +19,12 @@ from sqlalchemy.orm import Session
 from flows.factory.intake import enrol_house_voice
 from flows.services import Services
 from flows.settings import Settings
-from generation.codec.soundstream import DESIGN, SoundStreamCodec
+from generation.codec.soundstream import DESIGN
 from generation.errors import UnknownVoice, VoicePromptError
-from generation.prompt import Checked, Recording, check, make_prompt, read_recording, save_prompt
+from generation.prompt import Checked, Recording, check, read_recording, save_prompt
 from generation.rates import SAMPLE_RATE_HZ
-from generation.tokenizer.model import load_tokenizer
-from generation.voices import (
-    PROMPTED_SOUNDSTORM,
-    WEIGHTS,
-    Voice,
-    house_voices,
-    prompted_voice,
-)
-from generation.weights import load_weights
+from generation.tuning import made_by, prompt_maker
+from generation.voices import Voice, house_voices, prompted_voice
 from qa.audio import as_audio
 from qa.speaker import sliding_embeddings
 from qa.speaker_track import WINDOW_S
@@ -286,16 +279,10 @@ def likeness(recording: Recording) -> float:
 
 def write_prompt(checked: Checked, folder: Path) -> Path:
     """Make the prompt of a checked recording in `folder`, unless it is there; return its file."""
-    speech = load_weights(WEIGHTS / PROMPTED_SOUNDSTORM, "soundstorm")
-    levels = int(speech.config["levels"])
-    codec = SoundStreamCodec.load(WEIGHTS / "soundstream.safetensors", levels=levels)
-    tokenizer = WEIGHTS / "tokenizer.safetensors"
-    made_by = digest_of(tokenizer.read_bytes() + codec.digest.encode() + bytes([levels]))
-    path = folder / f"{checked.recording.digest}-{made_by[:12]}.safetensors"
+    path = folder / f"{checked.recording.digest}-{made_by()[:12]}.safetensors"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        made = make_prompt(checked, load_tokenizer(tokenizer), codec)
-        save_prompt(path, made, checked.recording.digest)
+        save_prompt(path, prompt_maker().make(checked), checked.recording.digest)
     return path
 
 

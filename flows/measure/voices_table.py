@@ -7,7 +7,6 @@ the speaker's recording; the rest of it, which no model hears, says how alike on
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from copy import copy
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -21,12 +20,12 @@ from flows.measure.heldout import passages
 from generation.engine import Engine
 from generation.errors import NarrationError, VoicePromptError
 from generation.narration import LANES, plan_chapter, spoken_words
-from generation.prompt import Checked, Recording, check, make_prompt
+from generation.prompt import Checked, Recording, check
 from generation.rates import SAMPLE_RATE_HZ
-from generation.rendering import VoicePrompt, WindowReading
-from generation.tokenizer.model import load_tokenizer
+from generation.rendering import WindowReading
 from generation.training.codec_data import heldout_paths, manifest, read_recording
-from generation.voices import WEIGHTS, Cast
+from generation.tuning import PromptMaker
+from generation.voices import Cast
 from qa.audio import Audio, as_audio
 from qa.naturalness import naturalness
 from qa.recognisers import transcribe
@@ -123,7 +122,7 @@ def evaluate_voices(
         Data, book or models cannot be used.
     """
     reading, text = _read(cast, books, seed)
-    tokenizer = load_tokenizer(WEIGHTS / "tokenizer.safetensors")
+    maker = PromptMaker(cast)
     spoken: dict[str, Audio] = {}
     own: dict[str, Embeddings] = {}
     rest: dict[str, Embeddings] = {}
@@ -134,8 +133,9 @@ def evaluate_voices(
             report(f"{speaker} is left out: too little speech")
             continue
         checked, cut = parts
-        prompt = make_prompt(checked, tokenizer, cast.renderer.codec)
-        spoken[speaker] = _rendered(cast, prompt, reading)
+        voice = cast.renderer.speaking_as(maker.make(checked))
+        ((_, sound),) = voice.render([reading])
+        spoken[speaker] = as_audio(sound, SAMPLE_RATE_HZ)
         own[speaker] = embed(as_audio(waveform[:cut], SAMPLE_RATE_HZ))
         rest[speaker] = embed(as_audio(waveform[cut:], SAMPLE_RATE_HZ))
     report("judging")
@@ -211,10 +211,3 @@ def _read(cast: Cast, books: Sequence[Path], seed: int) -> tuple[WindowReading, 
         words = spoken_words(plan.script, read.window, read.reading)
         return read.reading, " ".join(word.text for word in words)
     raise NarrationError(f"chapter {chapter.title!r} has no window to read")
-
-
-def _rendered(cast: Cast, prompt: VoicePrompt, reading: WindowReading) -> Audio:
-    renderer = copy(cast.renderer)
-    renderer.prompt = prompt
-    ((_, waveform),) = renderer.render([reading])
-    return as_audio(waveform, SAMPLE_RATE_HZ)

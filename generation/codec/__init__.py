@@ -5,6 +5,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from generation.codec.timbre import Timbre
+
 
 class Codec(Protocol):
     """What SoundStorm's codes mean as sound.
@@ -39,4 +41,14 @@ class Codec(Protocol):
 
     def decode(self, codes: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float32]:
         """Waveform (F * 512,) of codes (F, Q); `seed` fixes whatever noise the decoder adds."""
+        ...
+
+    def tuned(self, timbre: Timbre | None) -> "Codec":
+        """Return this codec, decoding in a timbre, or without one.
+
+        Raises
+        ------
+        VoicePromptError
+            The codec speaks with one voice only.
+        """
         ...

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from generation.codec.hifigan import HifiGan
+from generation.codec.timbre import Timbre
 from generation.errors import VoicePromptError
 from generation.numerics import inference_dtype
 from generation.rates import HOP_SAMPLES
@@ -33,6 +34,11 @@ _DECODER_PREFIX = "dec."
 LATENT_DIM = 192
 LATENT_HOP_SAMPLES = 256
 LATENTS_PER_FRAME = HOP_SAMPLES // LATENT_HOP_SAMPLES
+
+_ONE_VOICE = (
+    "the latent codec speaks only with its own voice and cannot take a recording: "
+    "use a voice of the soundstream codec"
+)
 
 
 def voice_model_path() -> Path:
@@ -151,10 +157,13 @@ class LatentCodec:
         VoicePromptError
             Always.
         """
-        raise VoicePromptError(
-            "the latent codec speaks only with its own voice and cannot take a recording: "
-            "use a voice of the soundstream codec"
-        )
+        raise VoicePromptError(_ONE_VOICE)
+
+    def tuned(self, timbre: Timbre | None) -> "LatentCodec":
+        """Return the codec itself; raises VoicePromptError where there is a timbre to decode in."""
+        if timbre is not None:
+            raise VoicePromptError(_ONE_VOICE)
+        return self
 
     def decode(self, codes: npt.NDArray[np.int64], seed: int = 0) -> npt.NDArray[np.float32]:
         """Waveform (F * 512,) of codes (F, Q); the decoder adds no noise, so `seed` changes nothing."""

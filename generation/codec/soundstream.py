@@ -28,6 +28,7 @@ from generation.codec.soundstream_decoder import (
     mel_centres_hz,
     mel_filters,
 )
+from generation.codec.timbre import Timbre
 from generation.errors import VoicePromptError, WeightsError
 from generation.rates import HOP_SAMPLES
 from generation.weights import load_into, load_weights, save_weights
@@ -224,11 +225,16 @@ class SoundStreamCodec:
     """
 
     def __init__(
-        self, model: SoundStreamModel, digest: str = "", levels: int | None = None
+        self,
+        model: SoundStreamModel,
+        digest: str = "",
+        levels: int | None = None,
+        timbre: Timbre | None = None,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         self._digest = digest
         self._levels = model.config.spectral_books + 1 if levels is None else levels
+        self._timbre = timbre and timbre.to(model.quantiser.books.device)
 
     @classmethod
     def load(cls, path: Path, device: str = "cpu", levels: int | None = None) -> "SoundStreamCodec":
@@ -306,6 +312,10 @@ class SoundStreamCodec:
         )
         return torch.cat([spectral[:PITCH_STREAM], heard[None], spectral[PITCH_STREAM:]])
 
+    def tuned(self, timbre: Timbre | None) -> "SoundStreamCodec":
+        """Return this codec, decoding in a timbre, or without one: the weights are shared."""
+        return SoundStreamCodec(self.model, self._digest, self._levels, timbre)
+
     def encode(self, waveform: Floats) -> npt.NDArray[np.int64]:
         """Encode speech; its level is brought to `ACTIVE_RMS` first.
 
@@ -324,23 +334,26 @@ class SoundStreamCodec:
         VoicePromptError
             The waveform is empty, silent, or not finite.
         """
-        waveform = np.asarray(waveform, np.float32)
-        level = active_level(waveform) if len(waveform) and np.isfinite(waveform).all() else 0.0
-        if level < 1e-5:
-            raise VoicePromptError(
-                f"there is no speech to encode: {len(waveform)} samples, empty, silent or not finite"
-            )
-        whole = len(waveform) // HOP_SAMPLES * HOP_SAMPLES
-        scaled = waveform[:whole] * np.float32(ACTIVE_RMS / level)
-        if len(scaled) < 2 * HOP_SAMPLES:
-            raise VoicePromptError("there is no speech to encode: shorter than two codec frames")
+        levelled = _levelled(waveform)
+        spectral = self.model.quantiser.encode(self._spectrum(levelled), self.levels - 1)
+        pitch = pitch_codes(track_pitch(levelled))
+        return np.insert(spectral.cpu().numpy(), PITCH_STREAM, pitch, axis=1)
+
+    def spectrum(self, waveform: Floats) -> Tensor:
+        """Return the envelope (2 T, M) that `encode` quantises; raises as that does."""
+        return self._spectrum(_levelled(waveform))
+
+    def _spectrum(self, levelled: Floats) -> Tensor:
         device = self.model.quantiser.books.device
-        envelope = self.model.envelope(torch.from_numpy(scaled)[None].to(device))[0]
+        envelope: Tensor = self.model.envelope(torch.from_numpy(levelled)[None].to(device))[0]
         if self.model.envelope.is_limited(envelope):
             envelope = self.model.envelope.complete(envelope)
-        spectral = self.model.quantiser.encode(envelope, self.levels - 1).cpu().numpy()
-        pitch = pitch_codes(track_pitch(scaled))
-        return np.insert(spectral, PITCH_STREAM, pitch, axis=1)
+        return envelope
+
+    def spectrum_of(self, codes: npt.NDArray[np.int64]) -> Tensor:
+        """Return the envelope (2 T, M) that codes (T, Q) stand for, before any timbre."""
+        spectral = torch.from_numpy(np.delete(codes, PITCH_STREAM, axis=1))
+        return self.model.quantiser.decode(spectral.to(self.model.quantiser.books.device))
 
     def decode(self, codes: npt.NDArray[np.int64], seed: int = 0) -> Floats:
         """Decode one window.
@@ -375,14 +388,29 @@ class SoundStreamCodec:
         if codes.min() < 0 or codes.max() >= min(self.codebook_size, PITCH_CODES):
             raise ValueError(f"codes outside [0, {self.codebook_size})")
         pitch = pitch_of_codes(codes[:, PITCH_STREAM])
-        spectral = torch.from_numpy(np.delete(codes, PITCH_STREAM, axis=1))
         device = self.model.quantiser.books.device
         with torch.inference_mode():
-            envelope = self.model.quantiser.decode(spectral.to(device))[None]
+            envelope = self.spectrum_of(codes)
+            if self._timbre is not None:
+                envelope = self._timbre(envelope)
             f0, voiced = pitch_tensors([pitch])
             seeds = torch.tensor([seed], device=device)
-            out = self.model.decoder(envelope, f0.to(device), voiced.to(device), seeds)
+            out = self.model.decoder(envelope[None], f0.to(device), voiced.to(device), seeds)
         return np.asarray(out[0].cpu().numpy())
+
+
+def _levelled(waveform: Floats) -> Floats:
+    """Cut to whole frames and bring to `ACTIVE_RMS`; raises VoicePromptError where nothing is said."""
+    waveform = np.asarray(waveform, np.float32)
+    level = active_level(waveform) if len(waveform) and np.isfinite(waveform).all() else 0.0
+    if level < 1e-5:
+        raise VoicePromptError(
+            f"there is no speech to encode: {len(waveform)} samples, empty, silent or not finite"
+        )
+    whole = len(waveform) // HOP_SAMPLES * HOP_SAMPLES
+    if whole < 2 * HOP_SAMPLES:
+        raise VoicePromptError("there is no speech to encode: shorter than two codec frames")
+    return waveform[:whole] * np.float32(ACTIVE_RMS / level)
 
 
 def pitch_tensors(pitches: Sequence[Pitch]) -> tuple[Tensor, Tensor]:

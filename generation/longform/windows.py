@@ -108,7 +108,7 @@ def render_stream(
     tuple
         The tokens that became certain with a window, and the waveform that did (a second behind them).
     """
-    decoder = StreamingDecoder(renderer.codec, seed)
+    decoder = StreamingDecoder(renderer.spoken, seed)
     for window in overlapping_windows(stream, total):
         reading = textless_reading(window.tokens, content_seed("textless", seed, window.number))
         _, codes = next(renderer.fill([reading]))

@@ -111,7 +111,7 @@ class Maker:
         waveform = _decoded(passage.latents.astype(np.float32), decoder)
         features, pointer = passage.features, passage.pointer.astype(np.int64)
         if ratio != 1.0:
-            waveform = _whole(soxr.resample(waveform, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ))
+            waveform = whole_tokens(soxr.resample(waveform, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ))
             features = extract(waveform)
             at = (np.arange(len(features.energy)) + 0.5) * ratio
             pointer = pointer[np.minimum(at.astype(int), len(pointer) - 1)]
@@ -162,11 +162,11 @@ def _recogniser() -> Any:
 
 def read_clip(data: Path, row: dict[str, str]) -> Clip | None:
     """Read one row of the manifest; None where nothing was said, or nothing could be made out."""
-    waveform = _trimmed(read_recording(data, row)[0])
+    waveform = trimmed(read_recording(data, row)[0])
     text = row["text"] or transcript(waveform)
     if not any(character.isalpha() for character in text):
         return None
-    return Clip(row["speaker"], _whole(waveform), *clip_units(text))
+    return Clip(row["speaker"], whole_tokens(waveform), *clip_units(text))
 
 
 def stretches(clips: Sequence[Clip]) -> Iterator[list[Clip]]:
@@ -244,7 +244,7 @@ def _tail(example: Example, start: int) -> Example:
     )
 
 
-def _trimmed(waveform: Floats) -> Floats:
+def trimmed(waveform: Floats) -> Floats:
     """Cut silence at both ends, a little kept."""
     frame = SAMPLE_RATE_HZ // 100
     frames = waveform[: len(waveform) // frame * frame].reshape(-1, frame)
@@ -256,7 +256,7 @@ def _trimmed(waveform: Floats) -> Floats:
     return waveform[first : (int(loud[-1]) + 1) * frame + int(_TAIL_S * SAMPLE_RATE_HZ)]
 
 
-def _whole(waveform: Floats) -> Floats:
+def whole_tokens(waveform: Floats) -> Floats:
     """Cut to whole tokens."""
     return np.asarray(waveform[: len(waveform) // TOKEN_SAMPLES * TOKEN_SAMPLES], np.float32)
 
@@ -298,20 +298,22 @@ def recorded_examples(
         key=lambda r: r["speaker"],
     ):
         clips = [clip for row in own if (clip := read_clip(data, row)) is not None]
-        for ratio in (1.0, *(_draw_ratio(rng) for _ in range(copies))):
-            sped = clips if ratio == 1.0 else [_resampled(clip, ratio) for clip in clips]
+        for ratio in (1.0, *(draw_ratio(rng) for _ in range(copies))):
+            sped = clips if ratio == 1.0 else [resampled(clip, ratio) for clip in clips]
             kept = [e for some in stretches(sped) for e in maker.recorded(some)]
             print(f"{speaker} × {ratio:.2f}: {len(kept)} of {len(clips)} clips", flush=True)
             yield from long_examples(kept) if kept else []
 
 
-def _draw_ratio(rng: np.random.Generator) -> float:
+def draw_ratio(rng: np.random.Generator) -> float:
+    """Draw how much faster and higher a resampled copy speaks."""
     return float(np.exp(rng.uniform(np.log(SLOWEST), np.log(FASTEST))))
 
 
-def _resampled(clip: Clip, ratio: float) -> Clip:
+def resampled(clip: Clip, ratio: float) -> Clip:
+    """Speak a clip `ratio` times as fast and as high, as another speaker."""
     sped = soxr.resample(clip.waveform, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ)
-    return replace(clip, speaker=f"{clip.speaker}@{ratio:.2f}", waveform=_whole(sped))
+    return replace(clip, speaker=f"{clip.speaker}@{ratio:.2f}", waveform=whole_tokens(sped))
 
 
 def taught_examples(
@@ -320,7 +322,7 @@ def taught_examples(
     """Make examples of teacher passages: the first `plain` as they are, the others each resampled."""
     rng, decoder = np.random.default_rng(seed), LatentDecoder()
     for number, path in enumerate(passages):
-        ratio = 1.0 if number < plain else _draw_ratio(rng)
+        ratio = 1.0 if number < plain else draw_ratio(rng)
         print(f"{path.stem} × {ratio:.2f}", flush=True)
         yield maker.taught(path, decoder, ratio)
 
