@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flows.commands.house_voice import house_cast
-from flows.terminal import Exit, Json, console, failed, progress_bar
+from flows.terminal import Exit, Json, console, errors_said, failed, progress_bar
 from generation.errors import LecternError
 
 if TYPE_CHECKING:
+    from flows.measure.longform import Speaker
     from generation.rendering import Renderer
+    from generation.voices import Cast
     from qa.audio import Audio
 
 longform = typer.Typer(help="Measure speech continued for long.", no_args_is_help=True)
@@ -22,7 +24,20 @@ def continue_(
     prompt: Annotated[Path, typer.Argument(help="The recording to be continued.")],
     out: Annotated[Path, typer.Option(help="FLAC file to write.")],
     minutes: Annotated[float, typer.Option(min=0.05, help="Length of the continuation.")] = 16.0,
-    voice: Annotated[str, typer.Option(help="The house voice that speaks.")] = "joe",
+    voice: Annotated[
+        str,
+        typer.Option(
+            help="Who speaks: a house or enrolled voice. With a consent it is whoever speaks in the prompt.",
+            show_default="joe",
+        ),
+    ] = "",
+    consent: Annotated[
+        Path | None,
+        typer.Option(help="The speaker's signed consent to the use of the voice (TOML)."),
+    ] = None,
+    own_voice: Annotated[
+        str | None, typer.Option(help="Your name, if the recording is of your own voice.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed gives another continuation.")] = 0,
     as_json: Json = False,
 ) -> None:
@@ -31,12 +46,15 @@ def continue_(
     from qa.errors import QAError
 
     _writable_flac(out)
+    speaks = voice or (str(prompt) if consent or own_voice else "joe")
+    with errors_said():
+        speaker = _speaker(_cast(speaks, consent, own_voice))
     try:
         with progress_bar() as bar:
             task = bar.add_task("continuing", total=60 * minutes)
             done = continue_recording(
                 prompt,
-                _speaker(voice),
+                speaker,
                 minutes,
                 out,
                 seed,
@@ -64,16 +82,31 @@ def _voice_prompt(renderer: "Renderer") -> "Audio":
     return Audio(renderer.codec.decode(renderer.prompt.codes, 0), SAMPLE_RATE_HZ)
 
 
-def _speaker(voice: str):  # type: ignore[no-untyped-def]
+def _cast(name: str, consent: Path | None, own_voice: str | None) -> "Cast":
+    """Load the voice that a name means; a recording is enrolled on the way, as `lectern narrate` does."""
+    from generation.voices import house_voices, load_cast
+
+    if name in house_voices():
+        return house_cast(name)
+    from flows.factory.studio import default_device
+    from flows.factory.voices import resolve_voice
+    from flows.services import services
+    from flows.settings import Settings
+
+    with services(Settings()) as opened:
+        found = resolve_voice(opened, name, consent, own_voice, actor="lectern continue")
+    return load_cast(found.voice, default_device())
+
+
+def _speaker(cast: "Cast") -> "Speaker":
     from flows.measure.longform import Speaker
     from generation.longform.model import load_textless
     from generation.tokenizer.model import load_tokenizer
     from generation.voices import WEIGHTS
 
-    renderer = house_cast(voice).renderer
     return Speaker(
-        load_textless()[0].to(renderer.device),
-        renderer,
+        load_textless()[0].to(cast.renderer.device),
+        cast.renderer,
         load_tokenizer(WEIGHTS / "tokenizer.safetensors"),
     )
 
@@ -127,7 +160,7 @@ def run(
     from qa.errors import QAError
 
     try:
-        speaker = _speaker(voice)
+        speaker = _speaker(house_cast(voice))
         models = {"SpeechSSM": speaker.model}
         if baseline:
             models["Transformer"] = load_textless(baseline)[0]

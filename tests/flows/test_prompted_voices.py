@@ -23,6 +23,8 @@ from generation.errors import UnknownVoice
 from generation.prompt import Recording, read_recording
 from generation.rates import SAMPLE_RATE_HZ
 from generation.voices import PROMPTED_SOUNDSTORM, WEIGHTS, house_voices, load_speaker, weight_files
+from qa.audio import read_audio
+from qa.speaker import embed, similarity
 from storage import keys
 from storage.errors import ConsentRefused
 from storage.objects import FolderStore
@@ -222,6 +224,26 @@ def test_a_voice_is_enrolled_shown_used_revoked_and_erased(
     assert shown("voice", "show", "ada")["state"] == "erased"
     with services(Settings()) as opened, pytest.raises(UnknownVoice, match="joe"):
         enrolled_voice(opened, "ada")
+
+
+def test_a_recording_goes_on_in_its_own_voice(home: Path, tmp_path: Path, recording: Path) -> None:
+    out = tmp_path / "on.flac"
+    refused = lectern("continue", recording, "--voice", recording, "--out", out)
+    assert refused.exit_code != 0
+    assert "--own-voice" in refused.stderr
+    done = shown(
+        "continue", recording, "--own-voice", "A. Reader", "--minutes", "0.3", "--out", out
+    )
+    assert abs(float(str(done["duration_s"])) - 18) < 0.1
+    assert "A. Reader" in str(shown("voice", "show", f"reader-{_digest(recording)[:8]}"))
+    said, joes = read_audio(out), tmp_path / "joe.flac"
+    shown("continue", recording, "--minutes", "0.3", "--out", joes)
+    own = embed(read_audio(recording))
+    assert similarity(embed(said), own) > similarity(embed(read_audio(joes)), own) + 0.1
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_house_voices_name_is_taken(home: Path, recording: Path) -> None:
