@@ -10,11 +10,12 @@ import numpy as np
 
 from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.base_pitch import base_pitch, loudness_db
 from qa.breaks import OPENING, text_breaks
 from qa.clicks import clicks
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import naturalness
-from qa.pitch import base_pitch, pitch
+from qa.pitch import pitch
 from qa.places import Confusion, learn_confusions, unexplained
 from qa.rate import tempo
 from qa.recognisers import Transcript, transcribe
@@ -212,7 +213,7 @@ def _judge_voice(
 ) -> tuple[VoicePart, list[Finding]]:
     track = track_speaker(speech, context.prompt, settings.voice_model)
     contour = pitch(speech)
-    base = base_pitch(contour)
+    base = base_pitch(contour.f0_hz, loudness_db(speech))
     pace = tempo(transcript.words, speech)
     findings = verdicts.judge_voice(track, settings.limits)
     findings += verdicts.judge_pitch(base, settings.limits)

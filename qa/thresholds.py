@@ -28,7 +28,8 @@ class Thresholds:
     pitch_chapter_most_semitones: float = _limit(1.3, _CALIBRATION)
     tempo_chapter_most_share: float = _limit(0.13, _CALIBRATION)
     pitch_shift_most_semitones: float = _limit(
-        1.22, "learning half: at most 1.16 in 0.7 h undamaged, 99 of 100 shifts at least 1.29"
+        1.15,
+        "learning half and a told story of 0.8 h: at most 1.13 and 1.06 undamaged",
     )
     pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
     tempo_change_most_share: float = _limit(

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.base_pitch import SPAN_S as PITCH_SPAN_S
+from qa.base_pitch import STEP_S as PITCH_STEP_S
+from qa.base_pitch import BasePitch
 from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
 from qa.naturalness import EXCERPT_S, Naturalness
-from qa.pitch import SPAN_S as PITCH_SPAN_S
-from qa.pitch import STEP_S as PITCH_STEP_S
-from qa.pitch import BasePitch
 from qa.rate import Tempo
 from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
 from qa.speaker_track import WINDOW_S, SpeakerTrack

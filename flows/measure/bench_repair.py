@@ -3,7 +3,7 @@
 Windows of held-out text are read once. Those that the choosing measures fail are the natural failures; into
 others a failure is put: a third of the words cut out or said twice, or all of it in another
 voice. All go through `qa.repair.decide` until a take is kept. A window counts as failing, before and after,
-when pocketsphinx's words, the mean cepstrum or the median pitch lie outside what 95 % of the first takes
+when Moonshine's words, the mean cepstrum or the median pitch lie outside what 95 % of the first takes
 without a fault have.
 """
 

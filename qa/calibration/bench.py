@@ -148,6 +148,12 @@ class Bench:
 
         return self.kept(f"{section.name}.pitch", make)["f0_hz"]
 
+    def level_db(self, section: Section) -> Floats:
+        """Loudness of a section, frame by frame of its pitch."""
+        from qa.base_pitch import loudness_db
+
+        return loudness_db(section.speech)
+
     def heard(self, section: Section) -> Transcript:
         """Whisper's transcript of a section."""
         path = self.cache / f"{section.name}.words.json"
