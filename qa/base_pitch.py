@@ -2,9 +2,9 @@
 
 The 20th percentile of pitch lies where sentences end and varies least with what is said (Traunmüller and
 Eriksson 1995), but it moves with the telling all the same: a lively or loud passage lies higher, and a voice
-that creaks falls an octave for single syllables. How wide a span's melody is, how much of it creaks and how
-loud it is do not change when a voice is shifted as a whole; what they explain of the base pitch, learned from
-the recording itself, is taken off it.
+that creaks falls an octave for single syllables. How wide a span's melody is, how much of it creaks, how loud
+and how bright it is hardly change when a voice is shifted as a whole; what they explain of the base pitch,
+learned from the recording itself, is taken off it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from qa.audio import ANALYSIS_RATE_HZ, Audio, frame_rms, resampled
 from qa.pitch import FRAME_S
-from qa.signal import decibels
 
 Floats = NDArray[np.float64]
 
@@ -26,7 +25,7 @@ _LEAST_VOICED_S = 3.0
 _CREAK = 0.68
 """Of a span's median: frames under it lie an octave too low."""
 
-_USUAL = np.array([0.05, 0.5, 0.7, 1.5])
+_USUAL = np.array([0.05, 0.5, 0.7, 1.5, 0.7])
 """By how much a span usually differs in each of its tellings, so that all are weighed alike."""
 
 _PRIOR_SPANS = 5.0
@@ -53,24 +52,28 @@ class BasePitch:
     base_hz: float
 
 
-def loudness_db(audio: Audio) -> Floats:
-    """Level of every frame of the pitch: (frame,) dBFS."""
-    speech = resampled(audio, ANALYSIS_RATE_HZ)
-    return decibels(frame_rms(speech.samples, round(FRAME_S * ANALYSIS_RATE_HZ)))
+def powers(audio: Audio) -> Floats:
+    """Mean square of the samples of every frame of the pitch, and of their first difference: (frame, 2)."""
+    speech = resampled(audio, ANALYSIS_RATE_HZ).samples
+    frame = round(FRAME_S * ANALYSIS_RATE_HZ)
+    parts = (frame_rms(x, frame) for x in (speech, np.diff(speech, prepend=speech[:1])))
+    return np.asarray(np.stack([part.astype(np.float64) ** 2 for part in parts], axis=1))
 
 
-def base_pitch(f0_hz: Floats, level_db: Floats) -> BasePitch:
+def base_pitch(f0_hz: Floats, power: Floats) -> BasePitch:
     """Follow the base pitch.
 
     Parameters
     ----------
     f0_hz : (frame,) pitch, 0 where unvoiced
-    level_db : (frame,) `loudness_db` of the same sound
+    power : (frame, 2) `powers` of the same sound
     """
-    n = min(len(f0_hz), len(level_db))
+    n = min(len(f0_hz), len(power))
     span, step = round(SPAN_S / FRAME_S), round(STEP_S / FRAME_S)
     starts = np.arange(0, max(1, n - span + 1), step)
-    rows = np.array([_span(f0_hz[s : s + span], level_db[s : s + span]) for s in starts])
+    rows = np.array(
+        [_span(f0_hz[s : min(n, s + span)], power[s : min(n, s + span)]) for s in starts]
+    )
     base, telling = rows[:, 0], rows[:, 1:]
     known = np.isfinite(base)
     reference = float(np.median(base[known])) if known.any() else float("nan")
@@ -82,16 +85,16 @@ def base_pitch(f0_hz: Floats, level_db: Floats) -> BasePitch:
     return BasePitch(centre_s, left, float(2 ** (reference / 12)))
 
 
-def _span(f0_hz: Floats, level_db: Floats) -> Floats:
-    """Base pitch of a span in semitones, and its telling: creak, lower and upper width, loudness."""
+def _span(f0_hz: Floats, power: Floats) -> Floats:
+    """Base pitch of a span in semitones, and its telling: creak, both widths, loudness, brightness."""
     voiced = f0_hz > 0
     if voiced.sum() * FRAME_S < _LEAST_VOICED_S:
         return np.full(1 + len(_USUAL), np.nan)
     f0 = f0_hz[voiced]
     creaks = f0 < _CREAK * np.median(f0)
     low, middle, high = np.percentile(12 * np.log2(np.where(creaks, 2 * f0, f0)), [20, 50, 80])
-    loud = 10 * np.log10(np.mean(10 ** (level_db[voiced] / 10)))
-    return np.array([low, creaks.mean(), middle - low, high - middle, loud])
+    loud, bright = 10 * np.log10(power[voiced].mean(axis=0) + 1e-12)
+    return np.array([low, creaks.mean(), middle - low, high - middle, loud, bright - loud])
 
 
 def _explained(base: Floats, telling: Floats) -> Floats:
@@ -103,7 +106,7 @@ def _explained(base: Floats, telling: Floats) -> Floats:
     for _ in range(_ROUNDS):
         weighed = (centred * weight[:, None]).T / overlap
         normal = weighed @ centred + _PRIOR_SPANS * np.eye(len(slopes))
-        slopes = np.linalg.solve(normal, weighed @ base)
-        off = base - centred @ slopes
-        weight = np.asarray(_OUTLIER / np.maximum(np.abs(off - np.median(off)), _OUTLIER))
+        slopes = np.asarray(np.linalg.solve(normal, weighed @ base), dtype=np.float64)
+        off = np.abs(base - centred @ slopes - np.median(base - centred @ slopes))
+        weight = np.asarray(_OUTLIER / np.maximum(off, _OUTLIER), dtype=np.float64)
     return np.asarray(centred @ slopes)

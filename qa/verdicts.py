@@ -10,9 +10,10 @@ from qa.base_pitch import STEP_S as PITCH_STEP_S
 from qa.base_pitch import BasePitch
 from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
+from qa.joints import JointComparison
 from qa.naturalness import EXCERPT_S, Naturalness
 from qa.rate import Tempo
-from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
+from qa.signal import NOISE_SPAN_S, Hum, Levels, NoiseTrack, Pause
 from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
 from qa.thresholds import Thresholds
@@ -140,15 +141,15 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
 
 def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
     """Judge spans read faster or slower than the rest of the recording, if it is long enough to have one."""
-    most = limits.tempo_change_most_share
+    faster, slower = limits.tempo_faster_most_share, limits.tempo_slower_most_share
     if len(tempo.end_s) == 0 or tempo.end_s[-1] < limits.tempo_least_s:
         return []
     change = np.log(tempo.relative)
-    bad = np.abs(change) > np.log1p(most)
+    bad = (change > np.log1p(faster)) | (change < -np.log1p(slower))
     findings = []
     for start_s, end_s, ks in _merged(bad, tempo.start_s, tempo.end_s):
         worst = float(np.expm1(max(change[ks], key=abs)))
-        way = "faster" if worst > 0 else "slower"
+        way, most = ("faster", faster) if worst > 0 else ("slower", slower)
         reason = f"read {abs(worst):.0%} {way} than the rest of the recording"
         findings.append(
             Finding(
@@ -286,14 +287,14 @@ def judge_joints(joints: JointComparison | None, limits: Thresholds) -> list[Fin
     """Judge whether joints between windows are rougher than pauses inside windows."""
     if joints is None or joints.p_value >= limits.joint_p_least:
         return []
-    excess_db = joints.at_joints_db - joints.at_centres_db
+    excess_db = joints.at_joints_db - joints.inside_db
     if excess_db <= limits.joint_excess_most_db:
         return []
     at_s = joints.roughest_s
     return [
         Finding(
             Question.SIGNAL, "joints", Verdict.FAIL,
-            f"joints between windows are heard: {excess_db:.1f} dB rougher than pauses inside windows",
+            f"windows begin roughly: joints step {excess_db:.1f} dB more than the same places inside windows",
             max(0.0, at_s - 0.5), at_s + 0.5, excess_db, limits.joint_excess_most_db, "dB",
         )
     ]  # fmt: skip

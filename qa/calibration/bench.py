@@ -148,11 +148,11 @@ class Bench:
 
         return self.kept(f"{section.name}.pitch", make)["f0_hz"]
 
-    def level_db(self, section: Section) -> Floats:
-        """Loudness of a section, frame by frame of its pitch."""
-        from qa.base_pitch import loudness_db
+    def power(self, section: Section) -> Floats:
+        """Power of a section, frame by frame of its pitch."""
+        from qa.base_pitch import powers
 
-        return loudness_db(section.speech)
+        return powers(section.speech)
 
     def heard(self, section: Section) -> Transcript:
         """Whisper's transcript of a section."""

@@ -58,7 +58,7 @@ def clean_signal(bench: Bench, half: Half, section: Section) -> Row:
 
 def clean_pitch(bench: Bench, half: Half, section: Section) -> Row:
     """Judge the pitch of an undamaged section."""
-    base = base_pitch(bench.f0_hz(section), bench.level_db(section))
+    base = base_pitch(bench.f0_hz(section), bench.power(section))
     known = base.semitones[np.isfinite(base.semitones)]
     return Row(
         "clean pitch", half, section.name, hours=section.duration_s / 3600,

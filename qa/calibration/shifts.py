@@ -13,7 +13,7 @@ import typer
 
 from qa import verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, read_audio, resampled
-from qa.base_pitch import base_pitch, loudness_db
+from qa.base_pitch import base_pitch, powers
 from qa.calibration.corpus import Recording
 from qa.calibration.damages import change_pitch
 from qa.calibration.trials import LIMITS, overlapping, pitch_patched
@@ -40,12 +40,12 @@ def main(
 def _judged(speech: Audio, cases: int) -> tuple[int, int]:
     """Alarms of a recording, and how many of the shifts put into it are found."""
     f0_hz = pitch(speech).f0_hz
-    alarms = verdicts.judge_pitch(base_pitch(f0_hz, loudness_db(speech)), LIMITS)
+    alarms = verdicts.judge_pitch(base_pitch(f0_hz, powers(speech)), LIMITS)
     recording, found = Recording(speech, ()), 0
     for case in range(cases):
         damaged = change_pitch(recording, np.random.default_rng(case))
         contour = pitch_patched(f0_hz, speech.duration_s, damaged)
-        base = base_pitch(contour, loudness_db(damaged.audio))
+        base = base_pitch(contour, powers(damaged.audio))
         found += bool(overlapping(verdicts.judge_pitch(base, LIMITS), ["pitch"], damaged))
     return len(alarms), found
 

@@ -5,7 +5,7 @@ import pytest
 
 from generation.mastering.dynamics import Limiter
 from qa.audio import Audio
-from qa.base_pitch import BasePitch, base_pitch, loudness_db
+from qa.base_pitch import BasePitch, base_pitch, powers
 from qa.calibration.corpus import Clip, Recording, concatenate, read_clip
 from qa.calibration.damages import (
     add_click,
@@ -85,7 +85,7 @@ def test_hum_is_told_from_a_steady_voice(minute: Recording, librispeech: list[Cl
 
 
 def followed(audio: Audio) -> BasePitch:
-    return base_pitch(pitch(audio).f0_hz, loudness_db(audio))
+    return base_pitch(pitch(audio).f0_hz, powers(audio))
 
 
 def test_shifted_and_creeping_pitch_are_found(minute: Recording) -> None:
@@ -97,9 +97,9 @@ def test_shifted_and_creeping_pitch_are_found(minute: Recording) -> None:
 
 def test_a_voice_that_creaks_and_a_lively_passage_are_no_other_pitch(minute: Recording) -> None:
     """The 20th percentile alone moves by over two semitones in them, a shift of two is found among them."""
-    f0_hz, level_db = pitch(minute.audio).f0_hz, loudness_db(minute.audio)
-    n = min(len(f0_hz), len(level_db))
-    f0_hz, level_db = np.tile(f0_hz[:n], 6), np.tile(level_db[:n], 6)
+    f0_hz, power = pitch(minute.audio).f0_hz, powers(minute.audio)
+    n = min(len(f0_hz), len(power))
+    f0_hz, power = np.tile(f0_hz[:n], 6), np.tile(power[:n], 6)
     middle = np.median(f0_hz[f0_hz > 0])
     creaking = f0_hz.copy()
     for place in range(
@@ -112,10 +112,10 @@ def test_a_voice_that_creaks_and_a_lively_passage_are_no_other_pitch(minute: Rec
         creaking[lively][voiced] = middle * (f0_hz[lively][voiced] / middle) ** 1.5 * 1.1
     raw = np.percentile(creaking[:2000][creaking[:2000] > 0], 20)
     assert 12 * np.log2(np.percentile(f0_hz[f0_hz > 0], 20) / raw) > 2.0
-    assert judge_pitch(base_pitch(creaking, level_db), LIMITS) == []
+    assert judge_pitch(base_pitch(creaking, power), LIMITS) == []
     shift = creaking.copy()
     shift[2 * n - 1000 : 2 * n + 1000] *= 2 ** (2 / 12)
-    (found,) = judge_pitch(base_pitch(shift, level_db), LIMITS)
+    (found,) = judge_pitch(base_pitch(shift, power), LIMITS)
     assert found.start_s < 2 * n / 100 < found.end_s and found.value > 0
 
 
