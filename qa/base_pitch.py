@@ -28,10 +28,10 @@ _CREAK = 0.68
 _USUAL = np.array([0.05, 0.5, 0.7, 1.5, 0.7])
 """By how much a span usually differs in each of its tellings, so that all are weighed alike."""
 
-_PRIOR_SPANS = 5.0
+_PRIOR_SPANS = 2.0
 """Ridge: with so few independent spans half of what the telling seems to explain is believed."""
 
-_OUTLIER, _ROUNDS = 0.6, 4
+_OUTLIER, _ROUNDS = 0.6, 5
 """Spans that lie further off (semitones) count less in the fit (Huber 1964)."""
 
 
@@ -98,15 +98,29 @@ def _span(f0_hz: Floats, power: Floats) -> Floats:
 
 
 def _explained(base: Floats, telling: Floats) -> Floats:
-    """What the telling of each span explains of its base pitch: robust ridge regression."""
-    centred = telling - np.median(telling, axis=0)
-    overlap = SPAN_S / STEP_S
-    weight: Floats = np.ones(len(base))
-    slopes: Floats = np.zeros(telling.shape[1])
+    """What the telling of each span explains of its base pitch: robust ridge regression.
+
+    Each span is explained by those that share no sound with it: a shifted one does not explain itself.
+    """
+    x = telling - np.median(telling, axis=0)
+    squares, products = x[:, :, None] * x[:, None, :], x * base[:, None]
+    overlap = round(SPAN_S / STEP_S)
+    place = np.arange(len(base))
+    first, last = np.maximum(0, place - overlap + 1), np.minimum(len(base), place + overlap)
+    explained: Floats = np.zeros(len(base))
     for _ in range(_ROUNDS):
-        weighed = (centred * weight[:, None]).T / overlap
-        normal = weighed @ centred + _PRIOR_SPANS * np.eye(len(slopes))
-        slopes = np.asarray(np.linalg.solve(normal, weighed @ base), dtype=np.float64)
-        off = np.abs(base - centred @ slopes - np.median(base - centred @ slopes))
-        weight = np.asarray(_OUTLIER / np.maximum(off, _OUTLIER), dtype=np.float64)
-    return np.asarray(centred @ slopes)
+        off = np.abs(base - explained - np.median(base - explained))
+        weight = _OUTLIER / np.maximum(off, _OUTLIER)
+        normal, sums = (
+            _without(weight.reshape(-1, *[1] * (part.ndim - 1)) * part, first, last) / overlap
+            for part in (squares, products)
+        )
+        slopes = np.linalg.solve(normal + _PRIOR_SPANS * np.eye(x.shape[1]), sums[:, :, None])
+        explained = np.asarray((x * slopes[:, :, 0]).sum(axis=1), dtype=np.float64)
+    return explained
+
+
+def _without(rows: Floats, first: NDArray[np.intp], last: NDArray[np.intp]) -> Floats:
+    """Sum all rows but those from `first` to before `last`, for each place."""
+    until = np.concatenate([np.zeros_like(rows[:1]), np.cumsum(rows, axis=0)])
+    return np.asarray(until[-1] - until[last] + until[first])

@@ -141,15 +141,15 @@ def _judge_drift(base: BasePitch, limits: Thresholds) -> list[Finding]:
 
 def judge_tempo(tempo: Tempo, limits: Thresholds) -> list[Finding]:
     """Judge spans read faster or slower than the rest of the recording, if it is long enough to have one."""
-    faster, slower = limits.tempo_faster_most_share, limits.tempo_slower_most_share
+    most = limits.tempo_change_most_share
     if len(tempo.end_s) == 0 or tempo.end_s[-1] < limits.tempo_least_s:
         return []
     change = np.log(tempo.relative)
-    bad = (change > np.log1p(faster)) | (change < -np.log1p(slower))
+    bad = np.abs(change) > np.log1p(most)
     findings = []
     for start_s, end_s, ks in _merged(bad, tempo.start_s, tempo.end_s):
         worst = float(np.expm1(max(change[ks], key=abs)))
-        way, most = ("faster", faster) if worst > 0 else ("slower", slower)
+        way = "faster" if worst > 0 else "slower"
         reason = f"read {abs(worst):.0%} {way} than the rest of the recording"
         findings.append(
             Finding(
