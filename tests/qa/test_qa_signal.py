@@ -99,12 +99,12 @@ def test_a_voice_that_creaks_and_a_lively_passage_are_no_other_pitch(minute: Rec
     """The 20th percentile alone moves by over two semitones in them, a shift of two is found among them."""
     f0_hz, power = pitch(minute.audio).f0_hz, powers(minute.audio)
     n = min(len(f0_hz), len(power))
-    f0_hz, power = np.tile(f0_hz[:n], 6), np.tile(power[:n], 6)
+    f0_hz, power = np.tile(f0_hz[:n], 6), np.tile(power[:n], (6, 1))
     middle = np.median(f0_hz[f0_hz > 0])
     creaking = f0_hz.copy()
     for place in range(
         3
-    ):  # 20 s in each of three minutes: every third stretch of .3 s an octave lower
+    ):  # in 20 s of each minute every third .3 s falls an octave, or all is livelier
         inside = np.arange(place * n, place * n + 2000)
         creaking[inside[inside // 30 % 3 == 0]] /= 2
         lively = slice((place + 3) * n, (place + 3) * n + 2000)
