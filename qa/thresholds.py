@@ -34,6 +34,12 @@ class Thresholds:
         1.13,
         "learning half and a told story of 0.8 h: at most 1.11 and 1.07 undamaged",
     )
+    pitch_short_s: float = _limit(
+        140.0, "seven spans and more, from which five slopes can be learned in part"
+    )
+    pitch_short_most_semitones: float = _limit(
+        1.4, "in shorter recordings: at most 1.27 in three chapters told in two minutes each"
+    )
     pitch_drift_most_semitones_per_10_min: float = _limit(1.0, _CALIBRATION)
     tempo_change_most_share: float = _limit(
         0.133, "learning half: 0.7 h undamaged stay under 13.2 %; 20 % faster shows as 19.6 %"

@@ -89,7 +89,8 @@ def judge_voice(track: SpeakerTrack, limits: Thresholds) -> list[Finding]:
 
 def judge_pitch(base: BasePitch, limits: Thresholds) -> list[Finding]:
     """Judge shifts of the base pitch, and its drift over ten minutes."""
-    most = limits.pitch_shift_most_semitones
+    short = len(base.centre_s) == 0 or base.centre_s[-1] + PITCH_SPAN_S / 2 < limits.pitch_short_s
+    most = limits.pitch_short_most_semitones if short else limits.pitch_shift_most_semitones
     with np.errstate(invalid="ignore"):
         bad = np.abs(base.semitones) > most
     findings = []
