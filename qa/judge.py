@@ -10,11 +10,13 @@ import numpy as np
 
 from qa import verdicts, word_verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, read_audio, resampled
+from qa.base_pitch import base_pitch, powers
 from qa.breaks import OPENING, text_breaks
 from qa.clicks import clicks
 from qa.findings import Finding, Question, Spans, Verdict
+from qa.joints import compare_joints
 from qa.naturalness import naturalness
-from qa.pitch import base_pitch, pitch
+from qa.pitch import pitch
 from qa.places import Confusion, learn_confusions, unexplained
 from qa.rate import tempo
 from qa.recognisers import Transcript, transcribe
@@ -37,7 +39,6 @@ from qa.signal import (
     Pause,
     bandwidth_hz,
     clipped_peaks_per_s,
-    compare_joints,
     hum,
     levels,
     pauses,
@@ -212,7 +213,7 @@ def _judge_voice(
 ) -> tuple[VoicePart, list[Finding]]:
     track = track_speaker(speech, context.prompt, settings.voice_model)
     contour = pitch(speech)
-    base = base_pitch(contour)
+    base = base_pitch(contour.f0_hz, powers(speech))
     pace = tempo(transcript.words, speech)
     findings = verdicts.judge_voice(track, settings.limits)
     findings += verdicts.judge_pitch(base, settings.limits)
@@ -253,7 +254,7 @@ def _judge_signal(
     limits: Thresholds,
 ) -> tuple[SignalPart, list[Finding]]:
     whole, mains, noise = levels(audio), hum(audio), track_noise(audio)
-    joints = compare_joints(audio, joints_s)
+    joints = compare_joints(audio, joints_s, silences)
     flat = [clipped_peaks_per_s(audio, a, b) for a, b in windows]
     findings = verdicts.judge_levels(whole, mains, audio.duration_s, limits)
     findings += verdicts.judge_pauses(silences, audio.duration_s, breaks, limits)
@@ -274,7 +275,7 @@ def _judge_signal(
         speech_over_noise_db=noise.margin_db.tolist(),
         pause_start_s=[p.start_s for p in silences],
         pause_end_s=[p.end_s for p in silences],
-        joints_excess_db=joints.at_joints_db - joints.at_centres_db if joints else None,
+        joints_excess_db=joints.at_joints_db - joints.inside_db if joints else None,
     )
     return part, findings
 

@@ -14,11 +14,6 @@ FRAME_S = 0.01
 LOWEST_HZ, HIGHEST_HZ = 60.0, 500.0
 """Range of adult speech; below it is hum, above it are overtones."""
 
-SPAN_S, STEP_S = 20.0, 1.0
-"""Spans over which the base pitch is taken. In the learning half shorter spans, the median and the quartiles
-tell 100 shifts of two semitones less well from the narrator's own melody; a finer step tells them better."""
-
-_LEAST_VOICED_S = 3.0
 _CHUNK_S, _MARGIN_S = 30.0, 0.5
 
 
@@ -89,45 +84,6 @@ def described(f0_hz: Floats) -> Pitch:
         float(12 * np.log2(high / low)),
         len(voiced) / len(f0_hz),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class BasePitch:
-    """The narrator's base pitch over time.
-
-    Attributes
-    ----------
-    centre_s : (span,) middle of each 20 s span
-    semitones : (span,) base pitch against the recording's own; not a number where too little is voiced
-    base_hz : the recording's own: median over the spans
-    """
-
-    centre_s: Floats
-    semitones: Floats
-    base_hz: float
-
-
-def base_pitch(contour: Pitch) -> BasePitch:
-    """Follow the 20th percentile of pitch.
-
-    It lies where sentences end and varies half as much with what is said as the median does (0.28 against
-    0.47 semitones over six sentences of one narrator), after Traunmüller and Eriksson (1995).
-    """
-    span, step = round(SPAN_S / FRAME_S), round(STEP_S / FRAME_S)
-    n = len(contour.f0_hz)
-    starts = np.arange(0, max(1, n - span + 1), step)
-    base = np.array([_base(contour.f0_hz[s : s + span]) for s in starts])
-    known = base[np.isfinite(base)]
-    reference = float(np.median(known)) if len(known) else float("nan")
-    centre_s: Floats = (starts.astype(np.float64) + min(span, n) / 2) * FRAME_S
-    return BasePitch(centre_s, base - reference, float(2 ** (reference / 12)))
-
-
-def _base(f0_hz: Floats) -> float:
-    voiced = f0_hz[f0_hz > 0]
-    if len(voiced) * FRAME_S < _LEAST_VOICED_S:
-        return float("nan")
-    return float(12 * np.log2(np.percentile(voiced, 20)))
 
 
 def semitones(f0_hz: Floats, reference_hz: float) -> Floats:

@@ -1,18 +1,16 @@
-"""Clean signal? Levels, pauses, noise, DC, hum, bandwidth, and joints against window centres.
+"""Clean signal? Levels, pauses, noise, DC, hum and bandwidth.
 
 Every measure works on the samples at their own rate, half a minute at a time; what counts as a failure is
 for `qa.verdicts` to say.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import percentile_filter
 from scipy.signal import welch
-from scipy.stats import mannwhitneyu
 
 from qa.audio import Audio, Samples, frame_rms, mean_square
 
@@ -301,71 +299,3 @@ def band_power(part: Audio) -> Floats:
     top = min(7500.0, 0.45 * part.rate_hz)
     edges = np.unique(np.searchsorted(frequency, np.geomspace(100.0, top, 21)))
     return np.asarray(np.add.reduceat(power[:, : edges[-1]], edges[:-1], axis=1), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True)
-class JointComparison:
-    """Are the joints heard? Spectral and level steps at joints beside those at window centres.
-
-    Attributes
-    ----------
-    at_joints_db, at_centres_db : mean step of the log spectrum over 40 ms, in dB
-    p_value : chance of joints this rough if they were like centres (one-sided Mann-Whitney)
-    roughest_s : the joint with the largest step
-    """
-
-    at_joints_db: float
-    at_centres_db: float
-    p_value: float
-    roughest_s: float
-
-
-def joint_steps(audio: Audio, joints_s: Sequence[float]) -> tuple[Floats, Floats]:
-    """Steps of the log spectrum, in dB, at joints and at the quietest places near window centres.
-
-    Windows meet in pauses, so a joint is compared with pauses inside windows.
-
-    Returns
-    -------
-    (joint,) and (joint + 1,) arrays
-    """
-    borders = [0.0, *joints_s, audio.duration_s]
-    centres = [_quietest(audio, (a + b) / 2) for a, b in pairwise(borders)]
-    at_joints = np.array([_step_db(audio, t) for t in joints_s])
-    return at_joints, np.array([_step_db(audio, t) for t in centres])
-
-
-def compare_joints(audio: Audio, joints_s: Sequence[float]) -> JointComparison | None:
-    """Compare the joints with the centres of windows. None without two joints."""
-    if len(joints_s) < 2:
-        return None
-    at_joints, at_centres = joint_steps(audio, joints_s)
-    p = mannwhitneyu(at_joints, at_centres, alternative="greater").pvalue
-    return JointComparison(
-        float(at_joints.mean()),
-        float(at_centres.mean()),
-        float(p),
-        float(joints_s[int(at_joints.argmax())]),
-    )
-
-
-def _quietest(audio: Audio, near_s: float, within_s: float = 2.5) -> float:
-    part = stretch(audio, max(0.0, near_s - within_s), near_s + within_s)
-    smooth = np.convolve(frame_levels(part), np.full(5, 0.2), mode="same")
-    return max(0.0, near_s - within_s) + (float(smooth.argmin()) + 0.5) * FRAME_S
-
-
-def _step_db(audio: Audio, at_s: float) -> float:
-    """Root mean square step of the log spectrum (24 bands) between the 40 ms before and after."""
-    length = round(0.04 * audio.rate_hz)
-    centre = round(at_s * audio.rate_hz)
-    if centre < length or centre + length > len(audio.samples):
-        return 0.0
-    before, after = (_bands_db(audio.samples[a : a + length]) for a in (centre - length, centre))
-    return float(np.sqrt(np.mean((before - after) ** 2)))
-
-
-def _bands_db(samples: Samples, bands: int = 24) -> Floats:
-    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
-    edges = np.unique(np.geomspace(3, len(power) - 1, bands + 1).astype(int))
-    return np.asarray(10 * np.log10(np.add.reduceat(power, edges[:-1]) + 1e-9))

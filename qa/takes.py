@@ -1,8 +1,8 @@
 """A take of a window, measured twice: by what may choose among takes, and by what only proves the choice.
 
 A measure that chooses looks better than it is on what it chose. So takes are chosen by Whisper's words and
-the GE2E voice, and proved by pocketsphinx's words and by the voice's spectrum and pitch, which choose
-nothing: another family of recognisers, other features.
+the GE2E voice, and proved by Moonshine's words and by the voice's spectrum and pitch, which choose nothing:
+a recogniser with other weights from other data, other features.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from scipy.fft import dct
 
 from qa.audio import ANALYSIS_RATE_HZ, Audio, resampled
 from qa.clicks import clicks
+from qa.moonshine import transcribe_by_moonshine
 from qa.pitch import pitch
-from qa.recognisers import transcribe, transcribe_by_sphinx
+from qa.recognisers import transcribe
 from qa.signal import band_power, clipped_peaks_per_s, pauses
 from qa.thresholds import Thresholds
 from qa.words import compare
@@ -53,7 +54,7 @@ class Proof:
 
     Attributes
     ----------
-    word_error_rate : of pocketsphinx's transcript; far higher than Whisper's, so only differences speak
+    word_error_rate : of Moonshine's transcript
     spectrum_distance : Euclidean distance of the mean cepstra of take and prompt
     pitch_semitones : median pitch of the take against the prompt's; not a number if either is unvoiced
     """
@@ -118,7 +119,7 @@ def prove_take(audio: Audio, text: str, prompt: Audio) -> Proof:
     text : what it should say
     prompt : the voice it should be
     """
-    words = compare(text, transcribe_by_sphinx(audio)).total
+    words = compare(text, transcribe_by_moonshine(audio)).total
     distance = float(np.linalg.norm(cepstrum(audio) - cepstrum(prompt)))
     ours, theirs = (pitch(one).median_hz for one in (audio, prompt))
     semitones = 12 * np.log2(ours / theirs) if ours and theirs else np.nan

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from qa.base_pitch import SPAN_S as PITCH_SPAN_S
+from qa.base_pitch import STEP_S as PITCH_STEP_S
+from qa.base_pitch import BasePitch
 from qa.clicks import Click
 from qa.findings import Finding, Question, Spans, Verdict
+from qa.joints import JointComparison
 from qa.naturalness import EXCERPT_S, Naturalness
-from qa.pitch import SPAN_S as PITCH_SPAN_S
-from qa.pitch import STEP_S as PITCH_STEP_S
-from qa.pitch import BasePitch
 from qa.rate import Tempo
-from qa.signal import NOISE_SPAN_S, Hum, JointComparison, Levels, NoiseTrack, Pause
+from qa.signal import NOISE_SPAN_S, Hum, Levels, NoiseTrack, Pause
 from qa.speaker_track import WINDOW_S, SpeakerTrack
 from qa.spec import Spec
 from qa.thresholds import Thresholds
@@ -88,7 +89,8 @@ def judge_voice(track: SpeakerTrack, limits: Thresholds) -> list[Finding]:
 
 def judge_pitch(base: BasePitch, limits: Thresholds) -> list[Finding]:
     """Judge shifts of the base pitch, and its drift over ten minutes."""
-    most = limits.pitch_shift_most_semitones
+    short = len(base.centre_s) == 0 or base.centre_s[-1] + PITCH_SPAN_S / 2 < limits.pitch_short_s
+    most = limits.pitch_short_most_semitones if short else limits.pitch_shift_most_semitones
     with np.errstate(invalid="ignore"):
         bad = np.abs(base.semitones) > most
     findings = []
@@ -286,14 +288,14 @@ def judge_joints(joints: JointComparison | None, limits: Thresholds) -> list[Fin
     """Judge whether joints between windows are rougher than pauses inside windows."""
     if joints is None or joints.p_value >= limits.joint_p_least:
         return []
-    excess_db = joints.at_joints_db - joints.at_centres_db
+    excess_db = joints.at_joints_db - joints.inside_db
     if excess_db <= limits.joint_excess_most_db:
         return []
     at_s = joints.roughest_s
     return [
         Finding(
             Question.SIGNAL, "joints", Verdict.FAIL,
-            f"joints between windows are heard: {excess_db:.1f} dB rougher than pauses inside windows",
+            f"windows begin roughly: joints step {excess_db:.1f} dB more than the same places inside windows",
             max(0.0, at_s - 0.5), at_s + 0.5, excess_db, limits.joint_excess_most_db, "dB",
         )
     ]  # fmt: skip

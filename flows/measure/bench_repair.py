@@ -3,8 +3,9 @@
 Windows of held-out text are read once. Those that the choosing measures fail are the natural failures; into
 others a failure is put: a third of the words cut out or said twice, or all of it in another
 voice. All go through `qa.repair.decide` until a take is kept. A window counts as failing, before and after,
-when pocketsphinx's words, the mean cepstrum or the median pitch lie outside what 95 % of the first takes
-without a fault have.
+when Moonshine's words lie outside what 95 % of the first takes without a fault have, and, where the voice was
+at fault, when the mean cepstrum or the median pitch does: another reading of the same words has much the same
+spectrum, and cannot mend what was not wrong. How many lie outside any of the three is counted beside it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -61,11 +62,14 @@ class ProofLimits:
         )
         return cls(*map(float, usual))
 
-    def fails(self, proof: Proof) -> bool:
-        """Tell whether a take lies outside any limit; what is not a number does."""
-        return not (
-            proof.word_error_rate <= self.word_error_rate
-            and proof.spectrum_distance <= self.spectrum_distance
+    def fails(self, proof: Proof, voice: bool = True) -> bool:
+        """Tell whether a take lies outside a limit, those of the voice asked too; what is no number does."""
+        words = not proof.word_error_rate <= self.word_error_rate
+        return words or (voice and not self._sounds_usual(proof))
+
+    def _sounds_usual(self, proof: Proof) -> bool:
+        return (
+            proof.spectrum_distance <= self.spectrum_distance
             and abs(proof.pitch_semitones) <= self.pitch_semitones
         )
 
@@ -82,14 +86,25 @@ class Repaired:
     before: Proof
     after: Proof
 
+    @property
+    def voice(self) -> bool:
+        """Whether its voice was at fault."""
+        likeness = self.decision.scores[0].similarity
+        return likeness is not None and likeness < Thresholds().take_similarity_least
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """All windows of a kind: how many failed by the proving measures before and after."""
+    """All windows of a kind: how many failed by the proving measures before and after.
+
+    `unusual_before` and `unusual_after` count those outside any of the three limits, whatever was at fault.
+    """
 
     windows: int
     failing_before: int
     failing_after: int
+    unusual_before: int
+    unusual_after: int
     kept_without_fault: int
     takes: float
     word_error_rate_before: float
@@ -114,8 +129,10 @@ class Bench:
         mine = [one for one in self.windows if one.kind in set(kinds)]
         return Outcome(
             windows=len(mine),
-            failing_before=sum(self.limits.fails(one.before) for one in mine),
-            failing_after=sum(self.limits.fails(one.after) for one in mine),
+            failing_before=sum(self.limits.fails(one.before, one.voice) for one in mine),
+            failing_after=sum(self.limits.fails(one.after, one.voice) for one in mine),
+            unusual_before=sum(self.limits.fails(one.before) for one in mine),
+            unusual_after=sum(self.limits.fails(one.after) for one in mine),
             kept_without_fault=sum(one.decision.action is Action.ACCEPT for one in mine),
             takes=fmean([len(one.decision.scores) for one in mine] or [0.0]),
             word_error_rate_before=fmean([one.before.word_error_rate for one in mine] or [0.0]),

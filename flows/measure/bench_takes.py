@@ -2,7 +2,7 @@
 
 Windows of held-out text are read several times over. For each limit `qa.repair.decide` chooses among the
 takes as a shift does; what it kept is judged by the words that chose (Whisper's) and by those that did not
-(pocketsphinx's). The limit in `qa.thresholds` comes from here.
+(Moonshine's). The limit in `qa.thresholds` comes from here.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ class Row:
     limit : share of wrong words over which a window is read again
     read_again : share of the windows
     takes : takes for each window
-    word_errors, proof_word_errors : wrong words over words of the takes kept, by Whisper and pocketsphinx
+    word_errors, proof_word_errors : wrong words over words of the takes kept, by Whisper and Moonshine
     """
 
     limit: float

@@ -1,8 +1,10 @@
 """Joins a chapter's windows into one waveform, window by window, and says where each one came to lie.
 
 Two windows meet in a pause by a short equal-power fade, or, where they share a stretch of speech,
-in the middle of that stretch (SpeechSSM, arXiv 2412.18603, section 3.4). Only one window is held at
-a time, so memory does not grow with the chapter.
+in the middle of that stretch (SpeechSSM, arXiv 2412.18603, section 3.4). A window that begins after a pause
+begins with its first sound at full level; it gets a short lead-in, so that the fade takes nothing of that
+sound and it rises as sounds after pauses inside windows do. Only one window is held at a time, so memory
+does not grow with the chapter.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,6 +20,10 @@ Audio = NDArray[np.float32]
 
 FADE_SAMPLES = round(0.015 * SAMPLE_RATE_HZ)
 """Length of the equal-power fade at every joint: 15 ms."""
+
+LEAD_SAMPLES = round(0.04 * SAMPLE_RATE_HZ)
+_LEAD_DB = 45.0
+"""The lead-in of a window: its first 40 ms mirrored, rising from 45 dB under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,7 @@ def stitch(windows: Iterable[Window]) -> Iterator[Piece]:
         A window is not a finite mono float32 waveform, or too short for its joints.
     """
     held: Window | None = None
+    lead = 0
     audio = np.zeros(
         0, np.float32
     )  # the held window's samples from `begin` on, its first fade done
@@ -87,19 +94,36 @@ def stitch(windows: Iterable[Window]) -> Iterator[Piece]:
         if held is None:
             held, audio = window, window.audio
             continue
+        led = 0 if window.overlap else LEAD_SAMPLES
+        window = _led_in(index, window) if led else window
         joint = _joint(index, held, window)
         if joint.before - begin < (FADE_SAMPLES if begin or start else 0):
             raise MasteringError(
                 f"window {index - 1} of this chapter lasts {len(held.audio)} samples, too short to be "
                 "joined to both its neighbours; plan longer windows"
             )
-        yield Piece(audio[: joint.before - begin], Placement(start, first, joint.heard_until))
+        yield Piece(
+            audio[: joint.before - begin],
+            Placement(start + lead, max(0, first - lead), joint.heard_until - lead),
+        )
         fading = audio[joint.before - begin : joint.before - begin + FADE_SAMPLES]
         start += len(held.audio) - joint.shared
-        held, begin, first = window, joint.after, joint.heard_from
+        held, begin, first, lead = window, joint.after, joint.heard_from, led
         audio = _faded_in(fading, window.audio[begin:])
     if held is not None:
-        yield Piece(audio, Placement(start, first, len(held.audio)))
+        yield Piece(audio, Placement(start + lead, max(0, first - lead), len(held.audio) - lead))
+
+
+def _led_in(index: int, window: Window) -> Window:
+    """Give a window its lead-in, which it shares with the pause before."""
+    if len(window.audio) <= LEAD_SAMPLES:
+        raise MasteringError(
+            f"window {index} of this chapter lasts {len(window.audio)} samples, too short to be joined"
+            f" to its neighbour; plan windows of {LEAD_SAMPLES + 1} samples and more"
+        )
+    rise = 10 ** (-_LEAD_DB / 20 * np.arange(LEAD_SAMPLES, 0, -1, dtype=np.float32) / LEAD_SAMPLES)
+    lead = window.audio[LEAD_SAMPLES:0:-1] * rise
+    return Window(np.concatenate([lead, window.audio]).astype(np.float32), LEAD_SAMPLES)
 
 
 def _check(index: int, window: Window) -> None:

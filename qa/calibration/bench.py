@@ -148,6 +148,12 @@ class Bench:
 
         return self.kept(f"{section.name}.pitch", make)["f0_hz"]
 
+    def power(self, section: Section) -> Floats:
+        """Power of a section, frame by frame of its pitch."""
+        from qa.base_pitch import powers
+
+        return powers(section.speech)
+
     def heard(self, section: Section) -> Transcript:
         """Whisper's transcript of a section."""
         path = self.cache / f"{section.name}.words.json"

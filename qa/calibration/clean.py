@@ -7,6 +7,7 @@ from time import monotonic, process_time
 import numpy as np
 
 from qa import verdicts
+from qa.base_pitch import base_pitch
 from qa.breaks import OPENING
 from qa.calibration.bench import Bench, Half, Section
 from qa.calibration.corpus import read_clip
@@ -19,10 +20,10 @@ from qa.calibration.trials import (
     judge_transcript,
     noise_findings,
     pause_findings,
+    told,
 )
 from qa.findings import Finding, Verdict
 from qa.judge import Context, Settings, judge, planned_windows, too_short
-from qa.pitch import base_pitch, described
 from qa.rate import tempo
 from qa.signal import hum, levels, pauses
 from qa.speaker_track import follow
@@ -57,7 +58,7 @@ def clean_signal(bench: Bench, half: Half, section: Section) -> Row:
 
 def clean_pitch(bench: Bench, half: Half, section: Section) -> Row:
     """Judge the pitch of an undamaged section."""
-    base = base_pitch(described(bench.f0_hz(section)))
+    base = base_pitch(bench.f0_hz(section), bench.power(section))
     known = base.semitones[np.isfinite(base.semitones)]
     return Row(
         "clean pitch", half, section.name, hours=section.duration_s / 3600,
@@ -110,8 +111,8 @@ def clean_drift(bench: Bench, half: Half, section: Section) -> Row:
     sections = bench.sections(half)
     first = sections.index(section)
     four = (sections + sections)[first : first + DRIFT_SECTIONS]
-    f0_hz = np.concatenate([bench.f0_hz(s) for s in four])
-    findings = verdicts.judge_pitch(base_pitch(described(f0_hz)), LIMITS)
+    base = base_pitch(*told(bench, four))
+    findings = verdicts.judge_pitch(base, LIMITS)
     return Row(
         "clean drift", half, section.name, hours=section.duration_s / 3600,
         alarms=_alarms([f for f in findings if f.check == "drift"]), figures={},

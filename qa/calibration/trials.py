@@ -10,6 +10,7 @@ import numpy as np
 
 from qa import verdicts
 from qa.audio import ANALYSIS_RATE_HZ, Audio, quiet_cuts, resampled
+from qa.base_pitch import base_pitch, powers
 from qa.calibration import damages
 from qa.calibration.bench import Bench, Half, Section
 from qa.calibration.corpus import Recording, concatenate
@@ -18,7 +19,7 @@ from qa.calibration.ledger import Row
 from qa.clicks import clicks
 from qa.findings import Finding, Spans, Verdict
 from qa.pitch import FRAME_S as PITCH_FRAME_S
-from qa.pitch import Pitch, base_pitch, described, pitch
+from qa.pitch import pitch
 from qa.rate import tempo
 from qa.recognisers import HeardWord, Transcript, transcribe
 from qa.signal import clipped_peaks_per_s, pauses, stretch, track_noise
@@ -121,20 +122,20 @@ def pitch_trial(bench: Bench, half: Half, case: int) -> Row:
     """Shift twenty seconds of a section and follow the pitch again there."""
     section = _any_section(bench, half, case)
     damaged = damages.change_pitch(section.recording, _rng("pitch", half, case))
-    contour = _patched(bench.f0_hz(section), section, damaged)
-    base = base_pitch(contour)
+    f0_hz = pitch_patched(bench.f0_hz(section), section.duration_s, damaged)
+    base = base_pitch(f0_hz, powers(damaged.audio))
     inside = np.abs(base.centre_s - (damaged.start_s + damaged.end_s) / 2) < 10.0
     found = overlapping(verdicts.judge_pitch(base, LIMITS), ["pitch"], damaged)
     return _row("pitch", half, case, found, most=float(np.nanmax(np.abs(base.semitones[inside]))))
 
 
-def _patched(f0_hz: np.ndarray, section: Section, damaged: Damaged) -> Pitch:
+def pitch_patched(f0_hz: np.ndarray, duration_s: float, damaged: Damaged) -> np.ndarray:
     """Put the pitch of the damaged stretch in the place of the clean one's."""
     before_s, after_s = damaged.start_s - 0.5, damaged.end_s + 0.5
-    longer_s = damaged.audio.duration_s - section.duration_s
+    longer_s = damaged.audio.duration_s - duration_s
     first, last = (max(0, round(t / PITCH_FRAME_S)) for t in (before_s, after_s - longer_s))
     new = pitch(stretch(damaged.audio, max(0.0, before_s), after_s)).f0_hz
-    return described(np.concatenate([f0_hz[:first], new, f0_hz[last:]]))
+    return np.concatenate([f0_hz[:first], new, f0_hz[last:]])
 
 
 def drift_trial(bench: Bench, half: Half, case: int) -> Row:
@@ -144,22 +145,32 @@ def drift_trial(bench: Bench, half: Half, case: int) -> Row:
     section by section in steps of three seconds, instead of ten minutes of sound being made again.
     """
     rng = _rng("drift", half, case)
-    f0_hz = _ten_minutes(bench, half, rng)
+    f0_hz, power = _ten_minutes(bench, half, rng)
     towards = damages.DRIFT_SEMITONES * float(rng.choice([-1.0, 1.0]))
     time_s = np.arange(len(f0_hz)) * PITCH_FRAME_S // 3.0 * 3.0
     crept = f0_hz * 2 ** (towards * time_s / damages.DRIFT_S / 12)
-    found = verdicts.judge_pitch(base_pitch(described(crept)), LIMITS)
+    found = verdicts.judge_pitch(base_pitch(crept, power), LIMITS)
     return _row("drift", half, case, [f for f in found if f.check == "drift"])
 
 
-def _ten_minutes(bench: Bench, half: Half, rng: np.random.Generator) -> np.ndarray:
-    """Pitch of about ten minutes: four sections in a random order, begun at a random place."""
+def told(bench: Bench, sections: Sequence[Section]) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch and power of sections in a row, frame by frame."""
+    parts = [(bench.f0_hz(s), bench.power(s)) for s in sections]
+    f0_hz = [f0[: len(level)] for f0, level in parts]
+    power = [level[: len(f0)] for f0, level in parts]
+    return np.concatenate(f0_hz), np.concatenate(power)
+
+
+def _ten_minutes(
+    bench: Bench, half: Half, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pitch and power of about ten minutes: four sections in a random order, begun at a random place."""
     sections = [s for s in bench.sections(half) if bench.has(f"{s.name}.pitch.npz")]
     picked = rng.permutation(len(sections))[: DRIFT_SECTIONS + 1]
-    f0_hz = np.concatenate([bench.f0_hz(sections[k]) for k in picked])
+    f0_hz, power = told(bench, [sections[k] for k in picked])
     most = round(damages.DRIFT_S / PITCH_FRAME_S)
     start = int(rng.integers(0, max(1, len(f0_hz) - most)))
-    return np.asarray(f0_hz[start : start + most])
+    return f0_hz[start : start + most], power[start : start + most]
 
 
 def tempo_trial(bench: Bench, half: Half, case: int) -> Row:

@@ -5,6 +5,7 @@ import pytest
 
 from generation.mastering.dynamics import Limiter
 from qa.audio import Audio
+from qa.base_pitch import BasePitch, base_pitch, powers
 from qa.calibration.corpus import Clip, Recording, concatenate, read_clip
 from qa.calibration.damages import (
     add_click,
@@ -22,7 +23,7 @@ from qa.calibration.trials import (
     pause_findings,
 )
 from qa.findings import Verdict
-from qa.pitch import base_pitch, pitch
+from qa.pitch import pitch
 from qa.signal import hum, levels
 from qa.thresholds import Thresholds
 from qa.verdicts import judge_levels, judge_pitch
@@ -83,11 +84,39 @@ def test_hum_is_told_from_a_steady_voice(minute: Recording, librispeech: list[Cl
     assert "hum" not in checks(read_clip(librispeech[0].path))
 
 
+def followed(audio: Audio) -> BasePitch:
+    return base_pitch(pitch(audio).f0_hz, powers(audio))
+
+
 def test_shifted_and_creeping_pitch_are_found(minute: Recording) -> None:
-    assert judge_pitch(base_pitch(pitch(minute.audio)), LIMITS) == []
+    assert judge_pitch(followed(minute.audio), LIMITS) == []
     damaged = change_pitch(minute, np.random.default_rng(5))
-    found = judge_pitch(base_pitch(pitch(damaged.audio)), LIMITS)
+    found = judge_pitch(followed(damaged.audio), LIMITS)
     assert overlapping(found, ["pitch"], damaged)
+
+
+def test_a_voice_that_creaks_and_a_lively_passage_are_no_other_pitch(minute: Recording) -> None:
+    """The 20th percentile alone moves by over two semitones in them, a shift of two is found among them."""
+    f0_hz, power = pitch(minute.audio).f0_hz, powers(minute.audio)
+    n = min(len(f0_hz), len(power))
+    f0_hz, power = np.tile(f0_hz[:n], 6), np.tile(power[:n], (6, 1))
+    middle = np.median(f0_hz[f0_hz > 0])
+    creaking = f0_hz.copy()
+    for place in range(
+        3
+    ):  # in 20 s of each minute every third .3 s falls an octave, or all is livelier
+        inside = np.arange(place * n, place * n + 2000)
+        creaking[inside[inside // 30 % 3 == 0]] /= 2
+        lively = slice((place + 3) * n, (place + 3) * n + 2000)
+        voiced = f0_hz[lively] > 0
+        creaking[lively][voiced] = middle * (f0_hz[lively][voiced] / middle) ** 1.5 * 1.1
+    raw = np.percentile(creaking[:2000][creaking[:2000] > 0], 20)
+    assert 12 * np.log2(np.percentile(f0_hz[f0_hz > 0], 20) / raw) > 2.0
+    assert judge_pitch(base_pitch(creaking, power), LIMITS) == []
+    shift = creaking.copy()
+    shift[2 * n - 1000 : 2 * n + 1000] *= 2 ** (2 / 12)
+    (found,) = judge_pitch(base_pitch(shift, power), LIMITS)
+    assert found.start_s < 2 * n / 100 < found.end_s and found.value > 0
 
 
 @pytest.mark.parametrize("semitones", [-1.5, 0.5, 2.0])
@@ -95,6 +124,8 @@ def test_shifting_multiplies_the_contour(minute: Recording, semitones: float) ->
     """What the drift trials rest on: they multiply contours instead of shifting ten minutes of sound."""
     rate = minute.audio.rate_hz
     samples = minute.audio.samples[: 20 * rate]
-    clean = base_pitch(pitch(Audio(samples, rate))).base_hz
-    moved = base_pitch(pitch(Audio(shifted(samples, rate, semitones), rate))).base_hz
+    clean, moved = (
+        pitch(Audio(sound, rate)).median_hz
+        for sound in (samples, shifted(samples, rate, semitones))
+    )
     assert 12 * np.log2(moved / clean) == pytest.approx(semitones, abs=0.15)

@@ -11,6 +11,7 @@ from qa.calibration.bench import Bench, Half
 from qa.calibration.corpus import Clip, Recording, concatenate
 from qa.errors import AlignmentError
 from qa.forced_alignment import align
+from qa.moonshine import transcribe_by_moonshine
 from qa.places import Suspect, learn_confusions, unexplained
 from qa.recognisers import HeardWord, Transcript, evidence, transcribe, transcribe_by_sphinx
 from qa.suspects import weigh_errors
@@ -135,6 +136,17 @@ def test_the_second_recogniser_hears_most_words(kathleen: list[Clip]) -> None:
     recording = concatenate(kathleen[60:68])
     report = compare(recording.sentences, transcribe_by_sphinx(recording.audio))
     assert report.total.rate < 0.5
+
+
+def test_the_proving_recogniser_hears_nearly_every_word_and_what_was_left_out(
+    kathleen: list[Clip],
+) -> None:
+    recording = concatenate(kathleen[60:68])
+    said = compare(recording.sentences, transcribe_by_moonshine(recording.audio))
+    assert said.total.rate < 0.1
+    shorter = concatenate([*kathleen[60:63], *kathleen[64:68]])
+    left_out = compare(recording.sentences, transcribe_by_moonshine(shorter.audio))
+    assert [m.sentence for m in left_out.missing] == [3]
 
 
 def test_evidence_forgives_spelling_and_not_another_word(kathleen: list[Clip]) -> None:
