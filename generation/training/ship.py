@@ -5,14 +5,15 @@ from pathlib import Path
 
 import torch
 
-from generation.prompt import check, read_recording, save_prompt
+from generation.codec.soundstream import SoundStreamCodec
+from generation.prompt import check, make_prompt, read_recording, save_prompt
 from generation.rates import FRAMES_PER_TOKEN, PROMPT_TOKENS
 from generation.soundstorm.model import soundstorm_config
 from generation.speechssm.presets import speech_config
+from generation.tokenizer.model import load_tokenizer
 from generation.training.dataset import load_examples
 from generation.training.loop import averaged_weights
 from generation.training.soundstorm import soundstorm_weights
-from generation.tuning import prompt_maker
 from generation.weights import save_weights
 
 
@@ -29,11 +30,7 @@ def main() -> None:
     parser.add_argument("--examples", type=Path, help="examples of the voice, for its prompt")
     parser.add_argument("--example", type=int, default=0)
     parser.add_argument("--start", type=int, default=0, help="first token of the prompt")
-    parser.add_argument(
-        "--prompt",
-        type=Path,
-        help="a recording, for its prompt by the weights that ship",
-    )
+    parser.add_argument("--prompt", type=Path, help="a recording of the voice, for its prompt")
     args = parser.parse_args()
     if args.speechssm:
         config = speech_config(args.preset, args.codes).to_dict()
@@ -54,9 +51,12 @@ def main() -> None:
         path = args.out / f"prompt-{args.voice}.safetensors"
         print(path, save_weights(path, "prompt", {"voice": args.voice}, prompt))
     if args.prompt:
+        codec = SoundStreamCodec.load(args.out / "soundstream.safetensors", levels=args.levels)
+        tokenizer = load_tokenizer(args.out / "tokenizer.safetensors")
         checked = check(read_recording(args.prompt))
         path = args.out / f"prompt-{args.voice}.safetensors"
-        print(path, save_prompt(path, prompt_maker().make(checked), checked.recording.digest))
+        made = make_prompt(checked, tokenizer, codec)
+        print(path, save_prompt(path, made, checked.recording.digest))
 
 
 if __name__ == "__main__":
