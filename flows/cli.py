@@ -34,7 +34,8 @@ app = typer.Typer(
 
 BOOKS: tuple[Callable[..., None], ...] = (
     *(demo, manuscript.chapters, manuscript.narrate),
-    *(measure.evaluate, measure.evaluate_voices, measure.evaluate_codec, measure.qa),
+    *(measure.evaluate, measure.evaluate_voices, measure.evaluate_codec),
+    *(measure.compare, measure.qa),
 )
 PRODUCTIONS: tuple[Callable[..., None], ...] = (
     *(production.submit, production.status, production.cancel, production.retry),

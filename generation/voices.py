@@ -91,17 +91,32 @@ def house_voices() -> dict[str, HouseVoice]:
     return voices
 
 
-def weight_files(voice: Voice) -> dict[str, Path]:
-    """Return the weight files that a voice needs, by part."""
-    return {
+def weight_files(voice: Voice, other: Path | None = None) -> dict[str, Path]:
+    """Return the weight files that a voice needs, by part.
+
+    Those that the folder `other` holds are taken from there, by their names.
+    """
+    files = {
         "speechssm": WEIGHTS / "speechssm.safetensors",
         "soundstorm": voice.soundstorm,
         "codec": WEIGHTS / f"{voice.codec}.safetensors",
         "prompt": voice.prompt,
     }
+    if other is None:
+        return files
+    return {
+        part: other / path.name if (other / path.name).is_file() else path
+        for part, path in files.items()
+    }
 
 
-def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 0) -> Cast:
+def load_cast(
+    voice: Voice,
+    device: str = "cpu",
+    batch: int = 1,
+    threads: int = 0,
+    other: Path | None = None,
+) -> Cast:
     """Load the models a voice speaks with; raises WeightsError where files are missing or damaged.
 
     Parameters
@@ -114,9 +129,11 @@ def load_cast(voice: Voice, device: str = "cpu", batch: int = 1, threads: int = 
         Windows filled at once.
     threads
         Windows (batches of them) rendered beside each other; 0 for one a core, on a GPU one.
+    other
+        Folder whose weight files are used in place of those that ship.
     """
     use_device(device)
-    files = weight_files(voice)
+    files = weight_files(voice, other)
     reader, digest = load_reader(files["speechssm"], device)
     speaker = load_speaker(voice.codec, files, device, batch, threads)
     digests = {"speechssm": digest, **speaker.digests}

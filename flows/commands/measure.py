@@ -85,6 +85,32 @@ def evaluate_codec(
     print(json.dumps(to_json(figures)) if as_json else markdown(figures))
 
 
+def compare(
+    weights: Annotated[
+        Path, typer.Argument(help="Folder of other weights; what it lacks is what ships.")
+    ],
+    books: Annotated[list[Path], typer.Argument(help="Books of the frozen held-out list.")],
+    out: Annotated[Path, typer.Option(help="Folder of the page and its clips.")],
+    voice: Annotated[str, typer.Option(help="The house voice that reads.")] = "joe",
+    passages: Annotated[int, typer.Option(min=1, help="Passages to be judged.")] = 8,
+    seed: Annotated[int, typer.Option(help="Another seed: other readings, another order.")] = 0,
+) -> None:
+    """Compare two sets of weights blind: a page that plays both and says afterwards which was which."""
+    from flows.measure.blind import spoken_pairs, write_page
+
+    if not any(weights.glob("*.safetensors")):
+        console.print(
+            f"lectern: {weights} holds no weights (*.safetensors): there is nothing to compare"
+        )
+        raise typer.Exit(Exit.USAGE)
+    ours, theirs = house_cast(voice), house_cast(voice, weights)
+    try:
+        pairs = spoken_pairs(ours, theirs, books, passages, seed, console.print)
+    except LecternError as error:
+        raise failed(error) from error
+    print(write_page(pairs, ("those that ship", str(weights)), out, seed))
+
+
 def qa(
     audio: Annotated[
         Path, typer.Argument(help="An audio file, a directory of them, or a release.")
