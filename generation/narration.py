@@ -4,7 +4,7 @@ Nothing here knows of files, queues or clocks.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,11 @@ class ChapterPlan:
     def expected_s(self) -> float:
         """Seconds the chapter is expected to last."""
         return sum(window.expected_s for window in self.job.windows)
+
+    @property
+    def opening(self) -> ChapterJob:
+        """The job of the chapter's first window alone."""
+        return replace(self.job, windows=self.job.windows[:1])
 
 
 def plan_chapter(

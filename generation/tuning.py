@@ -67,9 +67,9 @@ class PromptMaker:
         """The passage as SpeechSSM reads it: the same for every voice."""
         block = Block(BlockKind.PARAGRAPH, PASSAGE, "", "1", tuple(range(len(PASSAGE))))
         chapter = Chapter(1, "", ChapterKind.BODY, (block,))
-        job = plan_chapter(chapter, "tuning", 0).job
-        engine = Engine(self._cast.reader, self._cast.renderer, LANES)
-        return next(engine.read([job])).reading
+        job = plan_chapter(chapter, "tuning", 0).opening
+        (read,) = Engine(self._cast.reader, self._cast.renderer, LANES).read([job])
+        return read.reading
 
 
 def prompt_maker() -> PromptMaker:

@@ -42,6 +42,11 @@ class JointComparison:
     p_value: float
     roughest_s: float
 
+    @property
+    def excess_db(self) -> float:
+        """How much rougher the joints are."""
+        return self.at_joints_db - self.inside_db
+
 
 def compare_joints(
     audio: Audio, joints_s: Sequence[float], silences: Sequence[Pause]

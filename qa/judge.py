@@ -275,7 +275,7 @@ def _judge_signal(
         speech_over_noise_db=noise.margin_db.tolist(),
         pause_start_s=[p.start_s for p in silences],
         pause_end_s=[p.end_s for p in silences],
-        joints_excess_db=joints.at_joints_db - joints.inside_db if joints else None,
+        joints_excess_db=joints.excess_db if joints else None,
     )
     return part, findings
 

@@ -288,7 +288,7 @@ def judge_joints(joints: JointComparison | None, limits: Thresholds) -> list[Fin
     """Judge whether joints between windows are rougher than pauses inside windows."""
     if joints is None or joints.p_value >= limits.joint_p_least:
         return []
-    excess_db = joints.at_joints_db - joints.inside_db
+    excess_db = joints.excess_db
     if excess_db <= limits.joint_excess_most_db:
         return []
     at_s = joints.roughest_s

@@ -43,25 +43,20 @@ def continue_(
 ) -> None:
     """Continue a recording without any text, for as long as is wanted, in constant memory."""
     from flows.measure.longform import continue_recording
-    from qa.errors import QAError
 
     _writable_flac(out)
     speaks = voice or (str(prompt) if consent or own_voice else "joe")
-    with errors_said():
+    with errors_said(), progress_bar() as bar:
         speaker = _speaker(_cast(speaks, consent, own_voice))
-    try:
-        with progress_bar() as bar:
-            task = bar.add_task("continuing", total=60 * minutes)
-            done = continue_recording(
-                prompt,
-                speaker,
-                minutes,
-                out,
-                seed,
-                lambda p: bar.update(task, total=p.wanted_s, completed=p.made_s),
-            )
-    except (LecternError, QAError) as error:
-        raise failed(error) from error
+        task = bar.add_task("continuing", total=60 * minutes)
+        done = continue_recording(
+            prompt,
+            speaker,
+            minutes,
+            out,
+            seed,
+            lambda p: bar.update(task, total=p.wanted_s, completed=p.made_s),
+        )
     if as_json:
         print(json.dumps({"out": str(done.path), "duration_s": done.duration_s,
                           "tokens": len(done.tokens)}))  # fmt: skip

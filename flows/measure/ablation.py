@@ -80,7 +80,7 @@ def ablate(cast: Cast, chapter: Chapter, seed: int = 0) -> Ablation:
 
 
 def _read(cast: Cast, plan: ChapterPlan, take: int) -> WindowReading:
-    job = replace(plan.job, windows=plan.job.windows[:1], take=take)
+    job = replace(plan.opening, take=take)
     for read in islice(Engine(cast.reader, cast.renderer, LANES).read([job]), 1):
         return read.reading
     raise NarrationError(f"chapter {plan.chapter.title!r} has no window to read")

@@ -7,7 +7,7 @@ the speaker's recording; the rest of it, which no model hears, says how alike on
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import fmean
@@ -206,8 +206,7 @@ def _read(cast: Cast, books: Sequence[Path], seed: int) -> tuple[WindowReading, 
     """Read the first window of the first passage; return it with its words."""
     chapter = passages(books, 40)[0].chapter
     plan = plan_chapter(chapter, "evaluate-voices", seed)
-    job = replace(plan.job, windows=plan.job.windows[:1])
-    for read in islice(Engine(cast.reader, cast.renderer, LANES).read([job]), 1):
+    for read in islice(Engine(cast.reader, cast.renderer, LANES).read([plan.opening]), 1):
         words = spoken_words(plan.script, read.window, read.reading)
         return read.reading, " ".join(word.text for word in words)
     raise NarrationError(f"chapter {chapter.title!r} has no window to read")

@@ -17,21 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 import soxr
-import torch
 
-from generation.codec.soundstream import SoundStreamCodec
 from generation.rates import SAMPLE_RATE_HZ
 from generation.script.units import INDEX, SYMBOLS, Pause
-from generation.tokenizer.model import load_tokenizer
 from generation.training.corpus import SENTENCE_PAUSE_S, book_passages
 from generation.training.dataset import Example, save_examples
 from generation.training.recordings import (
     Clip,
     Maker,
+    add_maker,
     draw_ratio,
-    long_examples,
-    resampled,
-    stretches,
+    maker_of,
+    spoken_examples,
     trimmed,
     whole_tokens,
 )
@@ -155,7 +152,7 @@ def read_aloud(
     shares = np.stack([draw_shares(len(kokoro.styles), rng) for _ in range(2)])
     if rng.random() < 0.5:
         shares[1] = shares[0]
-    speed = float(np.exp(rng.uniform(np.log(SLOWEST), np.log(FASTEST))))
+    speed = draw_ratio(rng, SLOWEST, FASTEST)
     parts: list[Floats] = []
     units: list[int] = []
     starts: list[bool] = []
@@ -201,11 +198,7 @@ def readers(
     text = reading_text(books, rng)
     for number in range(count):
         clip = read_aloud(kokoro, text, f"reader-{seed}-{number}", rng)
-        for ratio in (1.0, *(draw_ratio(rng) for _ in range(copies))):
-            heard = clip if ratio == 1.0 else resampled(clip, ratio)
-            kept = [e for some in stretches([heard]) for e in maker.recorded(some)]
-            print(f"{heard.speaker}: {'kept' if kept else 'does not fit its text'}", flush=True)
-            yield from long_examples(kept) if kept else []
+        yield from spoken_examples(maker, clip.speaker, [clip], copies, rng)
 
 
 def main() -> None:
@@ -216,16 +209,10 @@ def main() -> None:
     parser.add_argument("--readers", type=int, required=True)
     parser.add_argument("--copies", type=int, default=1, help="resampled copies of each")
     parser.add_argument("--seed", type=int, default=0, help="another one: other readers")
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--codec", type=Path, required=True)
-    parser.add_argument("--levels", type=int, required=True, help="streams of the codec to use")
-    parser.add_argument("--out", type=Path, required=True, help="file of examples")
+    add_maker(parser)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    maker = Maker(
-        load_tokenizer(args.tokenizer), SoundStreamCodec.load(args.codec, levels=args.levels)
-    )
-    made = readers(maker, Kokoro(args.kokoro), args.books, args.readers, args.copies, args.seed)
+    maker, kokoro = maker_of(args), Kokoro(args.kokoro)
+    made = readers(maker, kokoro, args.books, args.readers, args.copies, args.seed)
     save_examples(args.out, list(made))
 
 

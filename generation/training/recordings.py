@@ -298,20 +298,28 @@ def recorded_examples(
         key=lambda r: r["speaker"],
     ):
         clips = [clip for row in own if (clip := read_clip(data, row)) is not None]
-        for ratio in (1.0, *(draw_ratio(rng) for _ in range(copies))):
-            sped = clips if ratio == 1.0 else [resampled(clip, ratio) for clip in clips]
-            kept = [e for some in stretches(sped) for e in maker.recorded(some)]
-            print(f"{speaker} × {ratio:.2f}: {len(kept)} of {len(clips)} clips", flush=True)
-            yield from long_examples(kept) if kept else []
+        yield from spoken_examples(maker, speaker, clips, copies, rng)
 
 
-def draw_ratio(rng: np.random.Generator) -> float:
-    """Draw how much faster and higher a resampled copy speaks."""
-    return float(np.exp(rng.uniform(np.log(SLOWEST), np.log(FASTEST))))
+def spoken_examples(
+    maker: Maker, speaker: str, clips: Sequence[Clip], copies: int, rng: np.random.Generator
+) -> Iterator[Example]:
+    """Make examples of one speaker's clips, and of `copies` resampled copies of the speaker."""
+    for ratio in (1.0, *(draw_ratio(rng) for _ in range(copies))):
+        sped = clips if ratio == 1.0 else [_resampled(clip, ratio) for clip in clips]
+        kept = [e for some in stretches(sped) for e in maker.recorded(some)]
+        print(f"{speaker} × {ratio:.2f}: {len(kept)} of {len(clips)} clips", flush=True)
+        yield from long_examples(kept) if kept else []
 
 
-def resampled(clip: Clip, ratio: float) -> Clip:
-    """Speak a clip `ratio` times as fast and as high, as another speaker."""
+def draw_ratio(
+    rng: np.random.Generator, slowest: float = SLOWEST, fastest: float = FASTEST
+) -> float:
+    """Draw a ratio of tempo, halves as likely as doubles."""
+    return float(np.exp(rng.uniform(np.log(slowest), np.log(fastest))))
+
+
+def _resampled(clip: Clip, ratio: float) -> Clip:
     sped = soxr.resample(clip.waveform, SAMPLE_RATE_HZ * ratio, SAMPLE_RATE_HZ)
     return replace(clip, speaker=f"{clip.speaker}@{ratio:.2f}", waveform=whole_tokens(sped))
 
@@ -327,6 +335,22 @@ def taught_examples(
         yield maker.taught(path, decoder, ratio)
 
 
+def add_maker(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say what makes examples, and where they go."""
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--codec", type=Path, required=True)
+    parser.add_argument("--levels", type=int, required=True, help="streams of the codec to use")
+    parser.add_argument("--out", type=Path, required=True, help="file of examples")
+
+
+def maker_of(args: argparse.Namespace) -> Maker:
+    """Load what `add_maker` asked for; every matrix product gets one thread from here on."""
+    torch.set_num_threads(1)
+    return Maker(
+        load_tokenizer(args.tokenizer), SoundStreamCodec.load(args.codec, levels=args.levels)
+    )
+
+
 def main() -> None:
     """Make examples from the command line: `--data`, `--passages` or both into one file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -339,15 +363,9 @@ def main() -> None:
     parser.add_argument("--part", default="1/1", help="this process's share of the recordings")
     parser.add_argument("--passages", type=Path, nargs="*", default=[], help="teacher passages")
     parser.add_argument("--plain", type=int, default=0, help="passages not to be resampled")
-    parser.add_argument("--tokenizer", type=Path, required=True)
-    parser.add_argument("--codec", type=Path, required=True)
-    parser.add_argument("--levels", type=int, required=True, help="streams of the codec to use")
-    parser.add_argument("--out", type=Path, required=True, help="file of examples")
+    add_maker(parser)
     args = parser.parse_args()
-    torch.set_num_threads(1)
-    maker = Maker(
-        load_tokenizer(args.tokenizer), SoundStreamCodec.load(args.codec, levels=args.levels)
-    )
+    maker = maker_of(args)
     made = list(taught_examples(maker, args.passages, args.plain))
     if args.data:
         made += recorded_examples(
